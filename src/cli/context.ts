@@ -1,0 +1,42 @@
+/** What the verbs share: the key folder, the choice of a peer, and the end by Ctrl-C. */
+import { KeyStore, keyFolder, type PeerOptions, UdpToolError } from '../index.ts';
+
+export interface KeyOptions {
+  readonly keys?: string;
+}
+
+export async function openKeyStore({ keys }: KeyOptions): Promise<KeyStore> {
+  return new KeyStore(await keyFolder(keys));
+}
+
+/** The peer that is meant: the one named, else the only one with an address. */
+export function choosePeer(peers: readonly PeerOptions[], to: string | undefined): PeerOptions {
+  if (to !== undefined) {
+    const peer = peers.find(({ name }) => name === to);
+    if (peer !== undefined) return peer;
+    throw new UdpToolError('unknown-peer', `No peer is called "${to}".`, {
+      hint:
+        peers.length === 0
+          ? 'There is none yet: add one with "udp-tool peer add NAME KEY --at HOST:PORT".'
+          : `There are: ${peers.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  const askable = peers.filter(({ at }) => at !== undefined);
+  const [only] = askable;
+  if (only !== undefined && askable.length === 1) return only;
+  if (only === undefined) {
+    throw new UdpToolError('unknown-peer', 'There is no peer with an address to ask.', {
+      hint: 'Add one: "udp-tool peer add NAME KEY --at HOST:PORT", with the key that "udp-tool keygen" printed there.',
+    });
+  }
+  throw new UdpToolError('bad-usage', 'Several peers have an address.', {
+    hint: `Say which with --to NAME: ${askable.map(({ name }) => name).join(', ')}.`,
+  });
+}
+
+/** Aborts at the first Ctrl-C or SIGTERM; a second one ends the process as the system does. */
+export function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort(signal));
+  return controller.signal;
+}

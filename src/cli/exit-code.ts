@@ -1,0 +1,42 @@
+import type { ErrorCode } from '../index.ts';
+
+export const EXIT = {
+  DONE: 0,
+  FAILED: 1,
+  USAGE: 2,
+  REFUSED: 3,
+  NO_ANSWER: 4,
+  TRUST: 5,
+  INTERRUPTED: 130,
+} as const;
+
+const BY_CODE: Record<ErrorCode, number> = {
+  'bad-usage': EXIT.USAGE,
+  'bad-key': EXIT.TRUST,
+  'key-exists': EXIT.TRUST,
+  'key-missing': EXIT.TRUST,
+  'key-unsafe': EXIT.TRUST,
+  'bad-peer-book': EXIT.TRUST,
+  'unknown-peer': EXIT.TRUST,
+  'no-address': EXIT.USAGE,
+  'too-large': EXIT.FAILED,
+  'not-cbor': EXIT.USAGE,
+  closed: EXIT.FAILED,
+  aborted: EXIT.INTERRUPTED,
+  'name-not-found': EXIT.FAILED,
+  'no-route': EXIT.FAILED,
+  'port-in-use': EXIT.FAILED,
+  'no-permission': EXIT.FAILED,
+  'port-closed': EXIT.NO_ANSWER,
+  'no-answer': EXIT.NO_ANSWER,
+  'unknown-command': EXIT.REFUSED,
+  'bad-arguments': EXIT.REFUSED,
+  'command-failed': EXIT.REFUSED,
+  busy: EXIT.REFUSED,
+  'outcome-unknown': EXIT.FAILED,
+  failed: EXIT.FAILED,
+};
+
+export function exitCode(code: ErrorCode): number {
+  return BY_CODE[code];
+}

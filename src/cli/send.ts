@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { type CborValue, createEndpoint, UdpToolError } from '../index.ts';
+import { ask, explain } from './ask.ts';
+import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { CommandFailure } from './failure.ts';
+import { renderAnswer } from './help-table.ts';
+import { seconds } from './options.ts';
+import { data, json } from './output.ts';
+
+interface SendOptions extends KeyOptions {
+  readonly to?: string;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+export function addSend(program: Command): void {
+  program
+    .command('send <command> [args...]')
+    .description('ask a peer once: time, lucky 1 6, help, or what else it offers')
+    .option('--to <peer>', 'which peer; the only one with an address if not given')
+    .option('--timeout <seconds>', 'how long to wait', seconds, 5_000)
+    .option('--keys <dir>', 'key folder')
+    .option('--json', 'one object')
+    .action(send);
+}
+
+async function send(command: string, args: string[], options: SendOptions): Promise<void> {
+  const signal = interruption();
+  const store = await openKeyStore(options);
+  const keyPair = await store.loadKeyPair();
+  const chosen = choosePeer(await store.loadPeers(), options.to);
+  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
+  const peer = endpoint.peer(chosen.name);
+  try {
+    const answer = await ask({ peer, command, args, timeoutMs: options.timeout, signal });
+    if (options.json) {
+      json({
+        ok: true,
+        peer: peer.name,
+        value: jsonSafe(answer.value),
+        roundTripMs: round(answer.roundTripMs),
+      });
+    } else {
+      data(renderAnswer(command, answer.value));
+    }
+  } catch (error) {
+    if (!(error instanceof UdpToolError)) throw error;
+    throw new CommandFailure(error, explain(error, peer, keyPair.publicKey));
+  }
+}
+
+/** `undefined` has no place in JSON. */
+function jsonSafe(value: CborValue): CborValue {
+  return value === undefined ? null : value;
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

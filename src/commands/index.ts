@@ -1,0 +1,9 @@
+import type { Command } from '../rpc/command.ts';
+import { help } from './help.ts';
+import { lucky } from './lucky.ts';
+import { time } from './time.ts';
+
+/** What `udp-tool serve` answers. */
+export const builtinCommands: readonly Command[] = [time, lucky, help];
+
+export { help, lucky, time };

@@ -1,0 +1,162 @@
+/** Static X25519 keys and their text form (PROTOCOL §3.1). */
+import { bech32m } from '@scure/base';
+import { equalBytes, isAllZero } from '../bytes.ts';
+import { UdpToolError } from '../errors.ts';
+import { KEY_BYTES, sharedKey } from './box.ts';
+import { put, release, room, take, wasm } from './sodium.ts';
+
+const PUBLIC_PREFIX = 'udp';
+const SECRET_PREFIX = 'udp-secret-key-';
+const REDACTED = '[secret]';
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
+/** A peer's X25519 public key; its text begins with `udp1`. */
+export class PublicKey {
+  readonly bytes: Uint8Array;
+  readonly #text: string;
+
+  private constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#text = bech32m.encodeFromBytes(PUBLIC_PREFIX, bytes);
+  }
+
+  /** @throws UdpToolError `bad-key` unless there are 32 bytes that are no low-order point. */
+  static fromBytes(bytes: Uint8Array): PublicKey {
+    if (bytes.length !== KEY_BYTES) throw badKey(`A public key has ${KEY_BYTES} bytes, not ${bytes.length}.`);
+    if (sharedKey(bytes, LOW_ORDER_PROBE) === null) {
+      throw badKey('That public key is a low-order point, which no honest keypair has.');
+    }
+    return new PublicKey(bytes.slice());
+  }
+
+  /** @throws UdpToolError `bad-key` when the text is no public key or fails its checksum. */
+  static parse(text: string): PublicKey {
+    return PublicKey.fromBytes(decode(text.trim(), PUBLIC_PREFIX));
+  }
+
+  equals(other: PublicKey): boolean {
+    return equalBytes(this.bytes, other.bytes);
+  }
+
+  toString(): string {
+    return this.#text;
+  }
+
+  toJSON(): string {
+    return this.#text;
+  }
+
+  [INSPECT](): string {
+    return `PublicKey(${this.#text})`;
+  }
+}
+
+/** Bytes that never show in a log, an error, a JSON dump or an inspection, and can be wiped. */
+class Secret {
+  readonly #bytes: Uint8Array;
+
+  protected constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** The secret bytes themselves: for the cryptography, and for nothing that prints. */
+  expose(): Uint8Array {
+    return this.#bytes;
+  }
+
+  wipe(): void {
+    this.#bytes.fill(0);
+  }
+
+  toString(): string {
+    return REDACTED;
+  }
+
+  toJSON(): string {
+    return REDACTED;
+  }
+
+  [INSPECT](): string {
+    return REDACTED;
+  }
+}
+
+/** An X25519 secret key; its text begins with `UDP-SECRET-KEY-1`. */
+export class SecretKey extends Secret {
+  /** @throws UdpToolError `bad-key` unless there are 32 bytes, not all zero. */
+  static fromBytes(bytes: Uint8Array): SecretKey {
+    if (bytes.length !== KEY_BYTES) throw badKey(`A secret key has ${KEY_BYTES} bytes, not ${bytes.length}.`);
+    if (isAllZero(bytes)) throw badKey('A secret key of zeros is no secret.');
+    return new SecretKey(bytes.slice());
+  }
+
+  /** @param random gives that many uniform bytes, which are the key's from then on */
+  static generate(random: (length: number) => Uint8Array): SecretKey {
+    return new SecretKey(random(KEY_BYTES));
+  }
+
+  /** @throws UdpToolError `bad-key`; the message never holds the text. */
+  static parse(text: string): SecretKey {
+    return SecretKey.fromBytes(decode(text.trim(), SECRET_PREFIX));
+  }
+
+  /** The text form, for the key file alone. */
+  exportText(): string {
+    return bech32m.encodeFromBytes(SECRET_PREFIX, this.expose()).toUpperCase();
+  }
+
+  publicKey(): PublicKey {
+    const out = room(KEY_BYTES);
+    wasm._crypto_scalarmult_base(out, put(this.expose()));
+    const bytes = take(out, KEY_BYTES);
+    release();
+    return PublicKey.fromBytes(bytes);
+  }
+}
+
+/** 32 uniform bytes that two peers share beside their keys (PROTOCOL §3.3); never a passphrase. */
+export class PresharedKey extends Secret {
+  /** @throws UdpToolError `bad-key` unless there are 32 bytes, not all zero. */
+  static fromBytes(bytes: Uint8Array): PresharedKey {
+    if (bytes.length !== KEY_BYTES) {
+      throw badKey(`A pre-shared key has ${KEY_BYTES} random bytes, not ${bytes.length}.`);
+    }
+    if (isAllZero(bytes)) throw badKey('A pre-shared key of zeros is no secret.');
+    return new PresharedKey(bytes.slice());
+  }
+}
+
+export interface KeyPair {
+  readonly publicKey: PublicKey;
+  readonly secretKey: SecretKey;
+}
+
+/** The keypair of 32 random bytes. */
+export function keyPairFromSecret(secretKey: SecretKey): KeyPair {
+  return { publicKey: secretKey.publicKey(), secretKey };
+}
+
+/** Any clamped scalar finds a low-order point: it gives zero with every one of them. */
+const LOW_ORDER_PROBE = new Uint8Array(KEY_BYTES).fill(0x42);
+
+function decode(text: string, prefix: string): Uint8Array {
+  let decoded: { prefix: string; bytes: Uint8Array };
+  try {
+    decoded = bech32m.decodeToBytes(text);
+  } catch {
+    // The decoder's own message quotes the text, which may be a secret key pasted by mistake: it is not passed on.
+    throw badKey('That is not a key: its checksum does not match, so a character is missing or wrong.');
+  }
+  if (decoded.prefix === prefix) return decoded.bytes;
+  if (decoded.prefix === SECRET_PREFIX) {
+    throw badKey('That is a SECRET key, where a public key (udp1…) is wanted. Keep it to yourself.');
+  }
+  if (decoded.prefix === PUBLIC_PREFIX) throw badKey('That is a public key, where a secret key is wanted.');
+  throw badKey(`That is not a key of udp-tool: it begins with "${decoded.prefix}1".`);
+}
+
+function badKey(message: string): UdpToolError {
+  return new UdpToolError('bad-key', message, {
+    hint: 'Copy the whole line that "udp-tool keygen" printed on the other machine; it begins with udp1.',
+  });
+}

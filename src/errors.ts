@@ -1,0 +1,62 @@
+/**
+ * One family of errors for callers. `code` is stable and is what programs compare; `message` is for people and
+ * may change; `hint` says what to do next; `cause` is the error underneath, if there is one.
+ *
+ * Hostile datagrams never become errors: they end as a {@link DropReason} and a counter.
+ */
+export type ErrorCode =
+  // The caller's own input or set-up
+  | 'bad-usage' // an argument that cannot be used
+  | 'bad-key' // key text or key bytes that are no key of ours
+  | 'key-exists' // a keypair is there already and is never overwritten
+  | 'key-missing' // no key folder, or no keypair in it
+  | 'key-unsafe' // key files that other users can read or replace
+  | 'bad-peer-book' // the peer book cannot be understood
+  | 'unknown-peer' // no peer of that name
+  | 'no-address' // the peer has no address to send to
+  | 'too-large' // more than one request, or one answer, can carry
+  | 'not-cbor' // a value that the strict CBOR profile cannot carry (PROTOCOL §7.1)
+  | 'closed' // the endpoint is closed
+  | 'aborted' // the caller's AbortSignal fired
+  // The network
+  | 'name-not-found' // the peer's host name does not resolve
+  | 'no-route' // this machine has no route to the address
+  | 'port-in-use'
+  | 'no-permission' // the operating system refuses
+  | 'port-closed' // ICMP says nothing listens on that port
+  | 'no-answer' // silence until the deadline
+  // The other side
+  | 'unknown-command'
+  | 'bad-arguments'
+  | 'command-failed'
+  | 'busy' // the other side has too much in progress for us
+  | 'outcome-unknown' // it may or may not have been executed, and will not be again
+  | 'failed'; // anything else
+
+export class UdpToolError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'UdpToolError';
+    this.code = code;
+    this.hint = options.hint;
+  }
+
+  /** What `--json` prints. It holds no stack and no cause, so nothing but these three texts can leak through it. */
+  toJSON(): { code: ErrorCode; message: string; hint?: string } {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.hint === undefined ? {} : { hint: this.hint }),
+    };
+  }
+}
+
+/** True for the errors of Node that carry a `code` such as `EADDRINUSE`. */
+export function hasSystemCode(error: unknown, ...codes: string[]): boolean {
+  return (
+    error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
+  );
+}

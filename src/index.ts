@@ -1,0 +1,36 @@
+/**
+ * udp-tool as a library: encrypted UDP between the machines you own.
+ *
+ * Server and client are the same thing, an endpoint: it answers its peers and asks them.
+ */
+export { builtinCommands, help, lucky, time } from './commands/index.ts';
+export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
+export { type ErrorCode, UdpToolError } from './errors.ts';
+export { generateKeyPair, KeyStore, keyFolder, type PeerEntry } from './keystore.ts';
+export {
+  type ArgumentSpec,
+  type Arguments,
+  type Command,
+  type CommandContext,
+  type CommandSummary,
+  defineCommand,
+  usage,
+} from './rpc/command.ts';
+export type { RequestProgress } from './rpc/request-client.ts';
+export { type Address, formatAddress } from './session/address.ts';
+export type { DropReason } from './session/drop-reason.ts';
+export type { Clock } from './transport/clock.ts';
+export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
+export {
+  type Answer,
+  createEndpoint,
+  type PeerOptions,
+  type Reachability,
+  RemotePeer,
+  RequestError,
+  type RequestLog,
+  type RequestOptions,
+  UdpEndpoint,
+  type UdpEndpointOptions,
+} from './udp-endpoint.ts';
+export type { CborValue } from './wire/cbor.ts';

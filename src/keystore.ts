@@ -1,0 +1,354 @@
+/** The key folder: this machine's secret key, and the peer book that a person can read and edit. */
+import { randomBytes } from 'node:crypto';
+import { type FSWatcher, watch as watchFolder } from 'node:fs';
+import { chmod, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
+import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
+import { parseHostPort } from './transport/resolve.ts';
+import type { PeerOptions } from './udp-endpoint.ts';
+
+const SECRET_FILE = 'secret.key';
+const BOOK_FILE = 'peers.toml';
+/** The new book while it is written; that it exists keeps a second writer away. */
+const NEW_BOOK_FILE = 'peers.toml.new';
+const PEER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
+const PEER_FIELDS: readonly string[] = ['key', 'at', 'psk'];
+const WATCH_SETTLE_MS = 100;
+
+const BOOK_HEADER = `# The peers that this machine trusts. udp-tool keeps your comments; a running "serve" notices changes.
+#
+# [name]
+# key = "udp1…"               what "udp-tool keygen" printed there
+# at = "192.168.2.3:9999"     where it listens, if this machine asks it
+# psk = "/path/to/file"       32 random bytes that both sides have, if you like
+`;
+
+/** A peer as the book has it. */
+export interface PeerEntry {
+  readonly name: string;
+  readonly publicKey: PublicKey;
+  readonly at?: string;
+  /** Path of the pre-shared key's file, from the key folder on. */
+  readonly psk?: string;
+}
+
+/** A new keypair from the system's cryptographic source. */
+export function generateKeyPair(): KeyPair {
+  return keyPairFromSecret(SecretKey.generate(randomBytes));
+}
+
+/** Where the keys are: `dir`, else `UDP_TOOL_KEYS`, else `./keys` where that exists, else the XDG config folder. */
+export async function keyFolder(dir?: string): Promise<string> {
+  const named = dir ?? process.env['UDP_TOOL_KEYS'];
+  if (named !== undefined && named !== '') return resolve(named);
+  if (await exists('keys')) return resolve('keys');
+  const config = process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config');
+  return join(config, 'udp-tool');
+}
+
+export class KeyStore {
+  readonly dir: string;
+
+  constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /** @throws UdpToolError `key-exists`: a keypair is never overwritten; `no-permission`; `failed` */
+  async createKeyPair(): Promise<KeyPair> {
+    const pair = generateKeyPair();
+    const path = this.#path(SECRET_FILE);
+    if (await exists(path)) throw keyExists(path);
+    const temporary = `${path}.${process.pid}.new`;
+    await this.#failing('make a key', async () => {
+      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await chmod(this.dir, 0o700);
+      const text = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n${pair.secretKey.exportText()}\n`;
+      await writeNew(temporary, text);
+      try {
+        await link(temporary, path);
+      } catch (cause) {
+        if (hasSystemCode(cause, 'EEXIST')) throw keyExists(path);
+        // A file system without hard links.
+        if (await exists(path)) throw keyExists(path);
+        await rename(temporary, path);
+      } finally {
+        await unlink(temporary).catch(() => {});
+      }
+    });
+    return pair;
+  }
+
+  /** @throws UdpToolError `key-missing`, `key-unsafe`, `bad-key`, `no-permission` */
+  async loadKeyPair(): Promise<KeyPair> {
+    const path = this.#path(SECRET_FILE);
+    const text = await this.#read(path, 'read the secret key');
+    if (text === null) {
+      throw new UdpToolError('key-missing', `There is no key in ${this.dir}.`, {
+        hint: 'Make one with "udp-tool keygen", or say where it is with --keys DIR.',
+      });
+    }
+    await refuseIfOpen(path, 0o077, 'key-unsafe');
+    const line = text.split('\n').find((candidate) => candidate.trim() !== '' && !candidate.startsWith('#'));
+    try {
+      return keyPairFromSecret(SecretKey.parse(line ?? ''));
+    } catch (cause) {
+      throw new UdpToolError('bad-key', `${path} holds no secret key, or it was changed.`, {
+        cause,
+        hint: 'Restore it from your backup, or move it away, run "udp-tool keygen" and tell the peers the new key.',
+      });
+    }
+  }
+
+  /** @throws UdpToolError `bad-peer-book`, `key-unsafe`, `no-permission` */
+  async peers(): Promise<PeerEntry[]> {
+    return parseBook(await this.#readBook(), this.#path(BOOK_FILE));
+  }
+
+  /** The peers with their pre-shared keys read, as an endpoint takes them. @throws as {@link peers}, and `bad-key` */
+  async loadPeers(): Promise<PeerOptions[]> {
+    const entries = await this.peers();
+    return Promise.all(
+      entries.map(async ({ name, publicKey, at, psk }) => ({
+        name,
+        publicKey,
+        ...(at === undefined ? {} : { at }),
+        ...(psk === undefined ? {} : { psk: await this.#readPresharedKey(psk) }),
+      })),
+    );
+  }
+
+  /** @throws UdpToolError `bad-usage` for a name that is taken or cannot be one, `bad-key`, and as {@link peers} */
+  async addPeer(entry: PeerEntry): Promise<void> {
+    if (!PEER_NAME.test(entry.name)) {
+      throw new UdpToolError('bad-usage', `"${entry.name}" cannot be a peer's name.`, {
+        hint: 'Use letters, digits, dashes and underscores, 32 at most.',
+      });
+    }
+    if (entry.at !== undefined) parseHostPort(entry.at);
+    if (entry.psk !== undefined) await this.#readPresharedKey(entry.psk);
+    await this.#changeBook((text, peers) => {
+      const sameKey = peers.find((peer) => peer.publicKey.equals(entry.publicKey));
+      if (peers.some((peer) => peer.name === entry.name)) {
+        throw new UdpToolError('bad-usage', `There is a peer "${entry.name}" already.`, {
+          hint: `Choose another name, or first "udp-tool peer remove ${entry.name}".`,
+        });
+      }
+      if (sameKey !== undefined) {
+        throw new UdpToolError('bad-usage', `That key is trusted already, as "${sameKey.name}".`, {
+          hint: `To change it, first "udp-tool peer remove ${sameKey.name}".`,
+        });
+      }
+      const lines = [`[${entry.name}]`, `key = "${entry.publicKey}"`];
+      if (entry.at !== undefined) lines.push(`at = ${JSON.stringify(entry.at)}`);
+      if (entry.psk !== undefined) lines.push(`psk = ${JSON.stringify(entry.psk)}`);
+      const before = text === '' ? BOOK_HEADER : text.endsWith('\n') ? text : `${text}\n`;
+      return `${before}\n${lines.join('\n')}\n`;
+    });
+  }
+
+  /** @throws UdpToolError `unknown-peer`, and as {@link peers} */
+  async removePeer(name: string): Promise<PeerEntry> {
+    let removed: PeerEntry | undefined;
+    await this.#changeBook((text, peers) => {
+      removed = peers.find((peer) => peer.name === name);
+      if (removed === undefined) {
+        throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
+          hint: 'See the peers with "udp-tool peer list".',
+        });
+      }
+      return withoutTable(text, name);
+    });
+    return removed as unknown as PeerEntry;
+  }
+
+  /** Calls back after the book was changed, until the signal aborts. */
+  watch(onChange: () => void, signal: AbortSignal): void {
+    let timer: NodeJS.Timeout | undefined;
+    const watcher: FSWatcher = watchFolder(this.dir, { signal }, (_event, file) => {
+      if (file !== BOOK_FILE) return;
+      clearTimeout(timer);
+      timer = setTimeout(onChange, WATCH_SETTLE_MS);
+    });
+    watcher.on('error', () => {});
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+  }
+
+  async #changeBook(change: (text: string, peers: PeerEntry[]) => string): Promise<void> {
+    const path = this.#path(BOOK_FILE);
+    const temporary = this.#path(NEW_BOOK_FILE);
+    await this.#failing('change the peer book', async () => {
+      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      let file: Awaited<ReturnType<typeof open>>;
+      try {
+        file = await open(temporary, 'wx', 0o600);
+      } catch (cause) {
+        if (!hasSystemCode(cause, 'EEXIST')) throw cause;
+        throw new UdpToolError('failed', 'Another udp-tool is changing the peer book.', {
+          cause,
+          hint: `Try again; if none is running, one was stopped half-way: remove ${temporary}.`,
+        });
+      }
+      try {
+        const text = await this.#readBook();
+        const changed = change(text, parseBook(text, path));
+        parseBook(changed, path);
+        await file.writeFile(changed);
+        await file.sync();
+        await rename(temporary, path);
+      } catch (error) {
+        await unlink(temporary).catch(() => {});
+        throw error;
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  async #readBook(): Promise<string> {
+    const path = this.#path(BOOK_FILE);
+    const text = await this.#read(path, 'read the peer book');
+    if (text === null) return '';
+    // Whoever writes the book decides who is trusted.
+    await refuseIfOpen(path, 0o022, 'key-unsafe');
+    return text;
+  }
+
+  async #readPresharedKey(name: string): Promise<PresharedKey> {
+    const path = isAbsolute(name) ? name : this.#path(name);
+    return this.#failing('read the pre-shared key', async () => {
+      const bytes = await readFile(path);
+      await refuseIfOpen(path, 0o077, 'key-unsafe');
+      const hex = /^([0-9a-f]{64})\s*$/i.exec(bytes.toString('latin1'))?.[1];
+      return PresharedKey.fromBytes(hex === undefined ? bytes : Buffer.from(hex, 'hex'));
+    });
+  }
+
+  async #read(path: string, what: string): Promise<string | null> {
+    return this.#failing(what, async () => {
+      try {
+        return await readFile(path, 'utf8');
+      } catch (cause) {
+        if (hasSystemCode(cause, 'ENOENT')) return null;
+        throw cause;
+      }
+    });
+  }
+
+  /** What the system says, as errors of ours. */
+  async #failing<T>(what: string, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (cause) {
+      if (cause instanceof UdpToolError) throw cause;
+      const code: ErrorCode = hasSystemCode(cause, 'EACCES', 'EPERM', 'EROFS') ? 'no-permission' : 'failed';
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new UdpToolError(code, `Cannot ${what}: ${message}`, {
+        cause,
+        hint: `Look at the folder with "ls -la ${this.dir}", or name another with --keys DIR.`,
+      });
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.dir, name);
+  }
+}
+
+function keyExists(path: string): UdpToolError {
+  return new UdpToolError('key-exists', `There is a key already: ${path}`, {
+    hint: 'It is never overwritten. See its public half with "udp-tool peer show"; for another key name another folder with --keys DIR.',
+  });
+}
+
+function parseBook(text: string, path: string): PeerEntry[] {
+  const refuse = (problem: string, cause?: unknown): never => {
+    throw new UdpToolError('bad-peer-book', `${path}: ${problem}`, {
+      cause,
+      hint: 'Mend it with an editor; the comment at its head says what it looks like.',
+    });
+  };
+  let tables: Record<string, unknown>;
+  try {
+    tables = parse(text);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    return refuse(`line ${cause.line}: ${cause.message.split('\n')[0]}`, cause);
+  }
+  const entries: PeerEntry[] = [];
+  for (const [name, table] of Object.entries(tables)) {
+    if (!PEER_NAME.test(name)) refuse(`"${name}" cannot be a peer's name`);
+    if (typeof table !== 'object' || table === null) refuse(`"${name}" should be a table: [${name}]`);
+    const fields = table as Record<string, unknown>;
+    const unknown = Object.keys(fields).find((field) => !PEER_FIELDS.includes(field));
+    if (unknown !== undefined) refuse(`[${name}] has an unknown field "${unknown}"`);
+    const notText = PEER_FIELDS.find((field) => field in fields && typeof fields[field] !== 'string');
+    if (notText !== undefined) refuse(`[${name}] ${notText} should be a text in quotes`);
+    const { key, at, psk } = fields as { key?: string; at?: string; psk?: string };
+    if (key === undefined) return refuse(`[${name}] has no key`);
+    try {
+      if (at !== undefined) parseHostPort(at);
+      entries.push({
+        name,
+        publicKey: PublicKey.parse(key),
+        ...(at === undefined ? {} : { at }),
+        ...(psk === undefined ? {} : { psk }),
+      });
+    } catch (cause) {
+      refuse(`[${name}] ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    }
+  }
+  for (const [i, entry] of entries.entries()) {
+    const twin = entries.slice(0, i).find((other) => other.publicKey.equals(entry.publicKey));
+    if (twin !== undefined) refuse(`[${twin.name}] and [${entry.name}] have the same key`);
+  }
+  return entries;
+}
+
+/** The book without a table: from its header up to the next one; comments elsewhere stay. */
+function withoutTable(text: string, name: string): string {
+  const lines = text.split('\n');
+  const isHeader = (line: string): boolean => line.trimStart().startsWith('[');
+  const start = lines.findIndex((line) => new RegExp(`^\\s*\\[\\s*["']?${name}["']?\\s*\\]`).test(line));
+  if (start < 0) {
+    throw new UdpToolError('bad-peer-book', `The table of "${name}" is not written as [${name}].`, {
+      hint: 'Remove it with an editor.',
+    });
+  }
+  const next = lines.findIndex((line, i) => i > start && isHeader(line));
+  lines.splice(start, (next < 0 ? lines.length : next) - start);
+  return `${lines.join('\n').trimEnd()}\n`;
+}
+
+async function refuseIfOpen(path: string, forbidden: number, code: ErrorCode): Promise<void> {
+  if (process.platform === 'win32') return; // no such bits there
+  const { mode } = await stat(path);
+  if ((mode & forbidden) === 0) return;
+  const can = forbidden === 0o077 ? 'read' : 'change';
+  throw new UdpToolError(code, `Other users of this machine can ${can} ${path}.`, {
+    hint: `Close it with "chmod 600 ${path}".`,
+  });
+}
+
+/** Writes a file that must not exist, for its owner alone, down to the disk. */
+async function writeNew(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } catch (error) {
+    await unlink(path).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: unknown) => !hasSystemCode(error, 'ENOENT', 'ENOTDIR'),
+  );
+}

@@ -1,0 +1,356 @@
+/** The asking side: numbers requests, sends them again until they are answered, gives up at the deadline (PROTOCOL §9). */
+import { equalBytes, idAt } from '../bytes.ts';
+import { type ErrorCode, UdpToolError } from '../errors.ts';
+import type { Endpoint } from '../session/endpoint.ts';
+import { OPEN_CAPACITY } from '../session/handshake-datagrams.ts';
+import type { Peer } from '../session/peer.ts';
+import type { InitiatorSession, Session } from '../session/session.ts';
+import type { CborValue } from '../wire/cbor.ts';
+import { maxMessageBytes } from '../wire/envelope.ts';
+import {
+  BOOT_BYTES,
+  type ErrorResponse,
+  encodeMessage,
+  INSTANCE_BYTES,
+  type Message,
+  MessageType,
+  type Part,
+  type RequestRef,
+} from '../wire/messages.ts';
+import { Assembly } from './answer.ts';
+import { MAX_LANES, MAX_REQUEST_MS, REQUEST_WINDOW, SUSPECT_AFTER_TRIES } from './constants.ts';
+
+/** How far a request without an answer got: what a person needs to find out why. */
+export type RequestProgress =
+  | 'no-handshake' // nothing authentic ever came back, so it was not executed
+  | 'no-answer' // it was sent; nothing came back
+  | 'running' // the responder said that it works on it
+  | 'partial'; // some of the answer came
+
+export type Outcome =
+  | {
+      readonly ok: true;
+      readonly value: CborValue;
+      /** From the first sending to the answer, in milliseconds. */
+      readonly roundTripMs: number;
+      /** How often it was sent. */
+      readonly tries: number;
+    }
+  | { readonly ok: false; readonly error: UdpToolError; readonly progress: RequestProgress };
+
+export interface RequestOptions {
+  readonly peer: Peer;
+  readonly command: string;
+  readonly args: readonly CborValue[];
+  /** Milliseconds from now; 300,000 at most. */
+  readonly timeoutMs: number;
+  /** Called once. */
+  readonly settle: (outcome: Outcome) => void;
+}
+
+/** One instance: a numbering of requests that the responder remembers (PROTOCOL §9.2). */
+interface Lane {
+  readonly peer: Peer;
+  readonly instance: Uint8Array;
+  nextId: number;
+  /** By id, in ascending order. */
+  readonly pending: Map<number, PendingRequest>;
+}
+
+/** A request without an outcome; also what {@link RequestClient.cancel} takes. */
+export interface PendingRequest extends RequestRef {
+  readonly options: RequestOptions;
+  readonly lane: Lane;
+  readonly deadline: number;
+  /** Under which it was first sent; never changed afterwards. */
+  boot: Uint8Array | null;
+  encoded: Uint8Array | null;
+  firstSentAt: number;
+  tries: number;
+  /** Tries since the last sign of life. */
+  unanswered: number;
+  nextTryAt: number;
+  acknowledged: boolean;
+  assembly: Assembly | null;
+}
+
+const NO_BOOT = new Uint8Array(BOOT_BYTES);
+const MAX_REQUEST_BYTES = maxMessageBytes(OPEN_CAPACITY);
+const MAX_ID = 2 ** 32 - 1;
+
+export class RequestClient {
+  readonly #endpoint: Endpoint;
+  readonly #random: (length: number) => Uint8Array;
+  readonly #lanes = new Map<bigint, Lane>();
+  /** No later than the first deadline or retransmission. */
+  #nextTimeout = Number.POSITIVE_INFINITY;
+
+  constructor(endpoint: Endpoint, random: (length: number) => Uint8Array) {
+    this.#endpoint = endpoint;
+    this.#random = random;
+  }
+
+  /** @throws UdpToolError `not-cbor`, `too-large`, `no-address` or `busy`; anything later goes to `settle` */
+  request(options: RequestOptions, now: number): PendingRequest {
+    const { peer } = options;
+    if (peer.addresses.length === 0) {
+      throw new UdpToolError('no-address', 'This peer has no address to send to.');
+    }
+    const lane = this.#laneFor(peer);
+    const request: PendingRequest = {
+      options,
+      lane,
+      instance: lane.instance,
+      id: lane.nextId,
+      deadline: now + Math.min(options.timeoutMs, MAX_REQUEST_MS),
+      boot: null,
+      encoded: null,
+      firstSentAt: 0,
+      tries: 0,
+      unanswered: 0,
+      nextTryAt: Number.POSITIVE_INFINITY,
+      acknowledged: false,
+      assembly: null,
+    };
+    const encoded = encode(request, NO_BOOT);
+    if (encoded.length > MAX_REQUEST_BYTES) {
+      throw new UdpToolError(
+        'too-large',
+        `The request has ${encoded.length} bytes; a request carries ${MAX_REQUEST_BYTES} at most.`,
+      );
+    }
+    lane.nextId++;
+    lane.pending.set(request.id, request);
+    this.#attempt(request, now);
+    this.#nextTimeout = Math.min(this.#nextTimeout, request.deadline);
+    return request;
+  }
+
+  /** Forgets a request; nothing is settled. */
+  cancel(request: PendingRequest): void {
+    this.#forget(request);
+  }
+
+  /** Settles every request with this error. */
+  failAll(error: UdpToolError): void {
+    for (const request of this.#pending()) this.#fail(request, error);
+  }
+
+  /** Requests to a peer that is trusted no longer. */
+  failPeer(peer: Peer, error: UdpToolError): void {
+    for (const request of this.#pending(peer)) this.#fail(request, error);
+  }
+
+  /** A session can be sent on: everything that waits for its peer goes. */
+  onReady(session: InitiatorSession, now: number): void {
+    for (const request of this.#pending(session.peer)) this.#attempt(request, now);
+  }
+
+  /** A session is gone: what waits for an answer on it is tried again at once. */
+  onClosed(session: Session, now: number): void {
+    if (session.role === 'responder') return;
+    for (const request of this.#pending(session.peer)) this.#attempt(request, now);
+  }
+
+  onMessage(session: Session, message: Message, now: number): void {
+    if (session.role === 'responder' || !('instance' in message)) return;
+    const lane = this.#lanes.get(idAt(message.instance));
+    const request = lane?.peer === session.peer ? lane.pending.get(message.id) : undefined;
+    if (request === undefined) return;
+    request.unanswered = 0;
+    switch (message.type) {
+      case MessageType.RESPONSE:
+        this.#succeed(request, message.value, now);
+        return;
+      case MessageType.PENDING:
+        request.acknowledged = true;
+        return;
+      case MessageType.PART:
+        this.#onPart(request, message, session, now);
+        return;
+      case MessageType.ERROR:
+        this.#onError(request, message, now);
+        return;
+      default:
+    }
+  }
+
+  nextTimeout(): number {
+    return this.#nextTimeout;
+  }
+
+  timeout(now: number): void {
+    if (now < this.#nextTimeout) return;
+    for (const request of this.#pending()) {
+      if (request.deadline <= now) this.#fail(request, noAnswer(request), progressOf(request));
+      else if (request.nextTryAt <= now) this.#retry(request, now);
+    }
+    this.#nextTimeout = Number.POSITIVE_INFINITY;
+    for (const { deadline, nextTryAt } of this.#pending()) {
+      this.#nextTimeout = Math.min(this.#nextTimeout, deadline, nextTryAt);
+    }
+  }
+
+  #retry(request: PendingRequest, now: number): void {
+    if (request.unanswered >= SUSPECT_AFTER_TRIES) {
+      this.#endpoint.want(request.options.peer, request.deadline, now);
+      this.#endpoint.suspect(request.options.peer, now);
+    }
+    this.#attempt(request, now);
+  }
+
+  /** Sends a request on whatever session there is; without one, wants one and waits. */
+  #attempt(request: PendingRequest, now: number): void {
+    const { peer } = request.options;
+    const sessions = this.#endpoint.sessionsTo(peer, now);
+    const [first] = sessions;
+    if (first === undefined) {
+      request.nextTryAt = Number.POSITIVE_INFINITY;
+      this.#endpoint.want(peer, request.deadline, now);
+      return;
+    }
+    if (request.boot === null) {
+      request.boot = first.boot;
+      request.firstSentAt = now;
+    }
+    const message = request.assembly === null ? this.#encoded(request) : more(request, request.assembly);
+    for (const session of sessions) this.#endpoint.send(session, message);
+    const jitter = 1 + (this.#random(1)[0] as number) / 512;
+    request.nextTryAt = now + peer.rtt.rto(request.tries) * jitter;
+    request.tries++;
+    request.unanswered++;
+    this.#nextTimeout = Math.min(this.#nextTimeout, request.nextTryAt);
+  }
+
+  #encoded(request: PendingRequest): Uint8Array {
+    request.encoded ??= encode(request, request.boot ?? NO_BOOT);
+    return request.encoded;
+  }
+
+  #onPart(request: PendingRequest, part: Part, session: InitiatorSession, now: number): void {
+    const { assembly } = request;
+    if (assembly === null || !equalBytes(assembly.boot, session.boot) || !assembly.add(part)) {
+      request.assembly = new Assembly(session.boot, part.count);
+      request.assembly.add(part);
+    }
+    if (request.assembly?.complete) {
+      const decoded = request.assembly.value();
+      if (decoded.ok) this.#succeed(request, decoded.value, now);
+      else this.#fail(request, new UdpToolError('failed', `The answer makes no sense: ${decoded.reason}.`));
+      return;
+    }
+    // The rest may be on its way: ask for it a round trip after the last that came.
+    request.nextTryAt = now + request.options.peer.rtt.rto(0);
+  }
+
+  #onError(request: PendingRequest, message: ErrorResponse, now: number): void {
+    if (message.code === 'outcome-unknown' && request.assembly !== null) {
+      // The responder restarted between two parts. The request itself says under which boot it was sent, so that
+      // asking anew is safe.
+      request.assembly = null;
+      this.#attempt(request, now);
+      return;
+    }
+    this.#fail(request, new UdpToolError(errorCodeOf(message.code), message.text));
+  }
+
+  #succeed(request: PendingRequest, value: CborValue, now: number): void {
+    const roundTripMs = now - request.firstSentAt;
+    // What was sent once, and not held up by a slow command.
+    if (request.tries === 1 && !request.acknowledged && request.assembly === null) {
+      request.options.peer.rtt.sample(roundTripMs);
+    }
+    this.#forget(request);
+    request.options.settle({ ok: true, value, roundTripMs, tries: request.tries });
+  }
+
+  #fail(request: PendingRequest, error: UdpToolError, progress = progressOf(request)): void {
+    this.#forget(request);
+    request.options.settle({ ok: false, error, progress });
+  }
+
+  #forget(request: PendingRequest): void {
+    const { lane } = request;
+    lane.pending.delete(request.id);
+    if (this.#pending(lane.peer).next().done) this.#endpoint.unwant(lane.peer);
+  }
+
+  #laneFor(peer: Peer): Lane {
+    let count = 0;
+    for (const lane of this.#lanes.values()) {
+      if (lane.peer !== peer) continue;
+      const [oldest = lane.nextId] = lane.pending.keys();
+      if (lane.nextId - oldest < REQUEST_WINDOW && lane.nextId <= MAX_ID) return lane;
+      count++;
+    }
+    if (count >= MAX_LANES)
+      throw new UdpToolError('busy', 'Too many requests wait for an answer of this peer.');
+    const instance = this.#random(INSTANCE_BYTES);
+    const lane: Lane = { peer, instance, nextId: 1, pending: new Map() };
+    this.#lanes.set(idAt(instance), lane);
+    return lane;
+  }
+
+  *#pending(peer?: Peer): Generator<PendingRequest, undefined> {
+    for (const lane of this.#lanes.values()) {
+      if (peer === undefined || lane.peer === peer) yield* lane.pending.values();
+    }
+  }
+}
+
+function encode(request: PendingRequest, boot: Uint8Array): Uint8Array {
+  const { instance, id, options } = request;
+  return encodeMessage({
+    type: MessageType.REQUEST,
+    instance,
+    id,
+    boot,
+    command: options.command,
+    args: options.args,
+  });
+}
+
+function more({ instance, id }: RequestRef, { have }: Assembly): Uint8Array {
+  return encodeMessage({ type: MessageType.MORE, instance, id, have });
+}
+
+function progressOf(request: PendingRequest): RequestProgress {
+  if (request.tries === 0) return 'no-handshake';
+  if (request.assembly !== null) return 'partial';
+  return request.acknowledged ? 'running' : 'no-answer';
+}
+
+function noAnswer(request: PendingRequest): UdpToolError {
+  const { command } = request.options;
+  switch (progressOf(request)) {
+    case 'no-handshake':
+      return new UdpToolError('no-answer', 'Nothing answered. The request was not executed.');
+    case 'no-answer':
+      return new UdpToolError(
+        'no-answer',
+        `"${command}" was sent and not answered; it may have been executed.`,
+      );
+    case 'running':
+      return new UdpToolError('no-answer', `"${command}" is still running on the other side.`, {
+        hint: 'Give it more time with --timeout SECONDS.',
+      });
+    case 'partial':
+      return new UdpToolError('no-answer', `Only a part of the answer to "${command}" came in time.`, {
+        hint: 'Give it more time with --timeout SECONDS.',
+      });
+  }
+}
+
+/** Errors that a responder may report; any other word from there is `failed`. */
+const REMOTE_ERRORS: readonly ErrorCode[] = [
+  'unknown-command',
+  'bad-arguments',
+  'command-failed',
+  'too-large',
+  'busy',
+  'outcome-unknown',
+];
+
+function errorCodeOf(code: string): ErrorCode {
+  return REMOTE_ERRORS.find((known) => known === code) ?? 'failed';
+}

@@ -1,0 +1,76 @@
+/** Requests over an endpoint, both ways, as one protocol machine. */
+
+import { UdpToolError } from '../errors.ts';
+import type { Address } from '../session/address.ts';
+import { Endpoint, type EndpointOptions, type Transmit } from '../session/endpoint.ts';
+import type { Peer } from '../session/peer.ts';
+import { RequestClient } from './request-client.ts';
+import { RequestServer, type RequestServerOptions } from './request-server.ts';
+
+export type RequestMachineOptions = Omit<EndpointOptions, 'admits'> & Omit<RequestServerOptions, 'endpoint'>;
+
+export class RequestMachine {
+  readonly endpoint: Endpoint;
+  readonly client: RequestClient;
+  readonly #server: RequestServer;
+
+  constructor(options: RequestMachineOptions) {
+    this.endpoint = new Endpoint({ ...options, admits: (peer) => this.#server.admits(peer) });
+    this.client = new RequestClient(this.endpoint, options.random);
+    this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
+  }
+
+  receive(datagram: Uint8Array, from: Address, now: number): void {
+    this.endpoint.receive(datagram, from, now);
+    this.#handleEvents(now);
+  }
+
+  timeout(now: number): void {
+    this.endpoint.timeout(now);
+    this.client.timeout(now);
+    this.#server.timeout(now);
+    this.#handleEvents(now);
+  }
+
+  nextTimeout(): number {
+    return Math.min(this.endpoint.nextTimeout(), this.client.nextTimeout(), this.#server.nextTimeout());
+  }
+
+  drain(now: number): Transmit[] {
+    return this.endpoint.drain(now);
+  }
+
+  /** Trusts the peer no longer: its sessions and its requests end at once. */
+  removePeer(peer: Peer, now: number): void {
+    this.client.failPeer(peer, new UdpToolError('closed', 'The peer was removed.'));
+    this.endpoint.removePeer(peer);
+    this.#handleEvents(now);
+    this.#server.forgetPeer(peer);
+  }
+
+  /** Ends every session and request; what it returns is still to be sent. */
+  close(now: number): Transmit[] {
+    this.client.failAll(new UdpToolError('closed', 'The endpoint was closed.'));
+    return this.endpoint.close(now);
+  }
+
+  #handleEvents(now: number): void {
+    for (const event of this.endpoint.takeEvents()) {
+      switch (event.type) {
+        case 'message':
+          this.client.onMessage(event.session, event.message, now);
+          this.#server.onMessage(event.session, event.message, event.from);
+          break;
+        case 'ready':
+          this.client.onReady(event.session, now);
+          break;
+        case 'closed':
+          this.#server.onClosed(event.session, event.byPeer, now);
+          this.client.onClosed(event.session, now);
+          break;
+        case 'confirmed':
+          break;
+      }
+    }
+  }
+}

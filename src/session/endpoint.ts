@@ -1,0 +1,519 @@
+/**
+ * The protocol machine: many peers and sessions on one socket, initiating and responding, without a socket, a clock,
+ * a timer or randomness of its own (PROTOCOL §4 to §8).
+ *
+ * Put in: `receive`, `send`, `timeout`, each with the time in milliseconds of a monotonic clock. Take out: events
+ * from `takeEvents`, datagrams from `drain`, and from `nextTimeout` when to call `timeout`.
+ */
+import { idAt } from '../bytes.ts';
+import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
+import { UdpToolError } from '../errors.ts';
+import { countFitting } from '../wire/envelope.ts';
+import { counterOf, DatagramType, HEADER_BYTES, MAX_DATAGRAM_BYTES, receiverOf } from '../wire/header.ts';
+import { BOOT_BYTES, encodeMessage, type Message, MessageType, PATH_DATA_BYTES } from '../wire/messages.ts';
+import { type Address, sameAddress } from './address.ts';
+import {
+  HELLO_LIFETIME_MS,
+  MAX_ADDRESSES_PER_PEER,
+  MAX_OPEN_TRIES,
+  MAX_SESSIONS_PER_PEER,
+  RETIRED_SESSION_MS,
+  SWEEP_INTERVAL_MS,
+} from './constants.ts';
+import { DROP_REASONS, type DropReason } from './drop-reason.ts';
+import {
+  CHALLENGE_BYTES,
+  HELLO_BYTES,
+  MIN_DATA_BYTES,
+  MIN_OPEN_BYTES,
+  OPEN_BOX_OFFSET,
+  RETRY_BYTES,
+} from './handshake-datagrams.ts';
+import { Handshake } from './initiator.ts';
+import { Peer } from './peer.ts';
+import { Responder } from './responder.ts';
+import type { InitiatorSession, ResponderSession, Session } from './session.ts';
+
+/** A datagram to send. */
+export interface Transmit {
+  readonly datagram: Uint8Array;
+  readonly to: Address;
+}
+
+export type EndpointEvent =
+  /** An authentic message for the layer above. An answer goes to `from`. */
+  | { readonly type: 'message'; readonly session: Session; readonly message: Message; readonly from: Address }
+  /** A session that can be sent on, though not confirmed yet: time to send what waits. */
+  | { readonly type: 'ready'; readonly session: InitiatorSession }
+  | { readonly type: 'confirmed'; readonly session: InitiatorSession }
+  /** No message of this session follows; `byPeer` when the peer said that it forgets everything. */
+  | { readonly type: 'closed'; readonly session: Session; readonly byPeer: boolean };
+
+export interface EndpointOptions {
+  readonly keyPair: KeyPair;
+  /** Uniform random bytes from a cryptographic source. */
+  readonly random: (length: number) => Uint8Array;
+  /** Asked before a peer may open another session; by default it may. */
+  readonly admits?: (peer: Peer) => boolean;
+}
+
+export class Endpoint {
+  readonly boot: Uint8Array;
+  /** Datagrams dropped, by reason. */
+  readonly drops: Record<DropReason, number>;
+  readonly #own: KeyPair;
+  readonly #random: (length: number) => Uint8Array;
+  readonly #responder: Responder;
+  readonly #peers = new Map<number, Peer>();
+  readonly #peersByTag = new Map<bigint, Peer>();
+  readonly #sessions = new Map<bigint, Session>();
+  readonly #handshakes = new Map<bigint, Handshake>();
+  readonly #withOutbox = new Set<Session>();
+  #transmits: Transmit[] = [];
+  #events: EndpointEvent[] = [];
+  #nextPeerIndex = 0;
+  #sweepAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: EndpointOptions) {
+    this.#own = options.keyPair;
+    this.#random = options.random;
+    this.boot = options.random(BOOT_BYTES);
+    this.drops = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
+    this.#responder = new Responder({
+      own: options.keyPair,
+      boot: this.boot,
+      random: options.random,
+      peerByTag: (tag) => this.#peersByTag.get(tag),
+      peerByIndex: (index) => this.#peers.get(index),
+      idTaken: (id) => this.#sessions.has(id),
+      admits: options.admits ?? (() => true),
+    });
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  // Peers
+
+  /** @throws UdpToolError `bad-key` for our own key, one of low order, or one that is there already. */
+  addPeer(publicKey: PublicKey, psk: PresharedKey | null = null): Peer {
+    for (const other of this.#peers.values()) {
+      if (other.publicKey.equals(publicKey)) {
+        throw new UdpToolError('bad-key', 'Two peers have the same public key.', {
+          hint: 'Remove one of them: a key names one machine.',
+        });
+      }
+    }
+    const peer = new Peer(this.#nextPeerIndex, this.#own, publicKey, psk);
+    const tag = idAt(peer.keys.incoming.tag);
+    if (this.#peersByTag.has(tag)) throw new UdpToolError('bad-key', 'Two peers have the same tag.');
+    this.#nextPeerIndex++;
+    this.#peers.set(peer.index, peer);
+    this.#peersByTag.set(tag, peer);
+    return peer;
+  }
+
+  /** Trusts the peer no longer: its sessions end at once. */
+  removePeer(peer: Peer): void {
+    this.#peers.delete(peer.index);
+    this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
+    this.#abandonHandshake(peer);
+    for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
+  }
+
+  setAddresses(peer: Peer, addresses: readonly Address[]): void {
+    peer.addresses = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
+  }
+
+  // Sending
+
+  /** Wants a session with the peer until then: starts a handshake if there is none, and keeps trying. */
+  want(peer: Peer, until: number, now: number): void {
+    peer.wantedUntil = Math.max(peer.wantedUntil, until);
+    if (this.#usable(peer, now) === null) this.#startHandshake(peer, null, now);
+  }
+
+  /** Nothing waits for the peer any more. */
+  unwant(peer: Peer): void {
+    peer.wantedUntil = 0;
+  }
+
+  /** The peer does not answer: it may have restarted, so a handshake starts beside the session. */
+  suspect(peer: Peer, now: number): void {
+    this.#startHandshake(peer, null, now);
+  }
+
+  /**
+   * The sessions to send on: the confirmed one, and beside it one that waits to be confirmed, since either may be the
+   * one that works. Empty until a handshake got its CHALLENGE.
+   */
+  sessionsTo(peer: Peer, now: number): InitiatorSession[] {
+    const sessions: InitiatorSession[] = [];
+    const current = this.#usable(peer, now);
+    if (current !== null) {
+      sessions.push(current);
+      if (current.rekeyDue(now)) this.#startHandshake(peer, null, now);
+    }
+    if (peer.unconfirmed?.isAlive(now)) sessions.push(peer.unconfirmed);
+    return sessions;
+  }
+
+  /** Queues an encoded message; `to` is where its answer is awaited, for a responder's session. */
+  send(session: Session, message: Uint8Array, to?: Address): void {
+    if (!this.#sessions.has(session.localId)) return;
+    const address = session.role === 'initiator' ? session.address : (to ?? session.paths.current);
+    session.outbox.push({ message, to: address });
+    this.#withOutbox.add(session);
+  }
+
+  /** Everything that is to be sent now, messages of one session together in as few datagrams as fit. */
+  drain(now: number): Transmit[] {
+    for (const session of this.#withOutbox) this.#drainOutbox(session, now);
+    this.#withOutbox.clear();
+    const transmits = this.#transmits;
+    this.#transmits = [];
+    return transmits;
+  }
+
+  takeEvents(): EndpointEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  /** Tells every live session that this side forgets everything; the datagrams come from one more `drain`. */
+  close(now: number): Transmit[] {
+    const goodbye = encodeMessage({ type: MessageType.CLOSE });
+    for (const session of this.#sessions.values()) {
+      if (session.isAlive(now) && (session.role === 'responder' || session.confirmed))
+        this.send(session, goodbye);
+    }
+    const transmits = this.drain(now);
+    for (const peer of this.#peers.values()) this.#abandonHandshake(peer);
+    for (const session of this.#sessions.values()) this.#drop(session, false);
+    this.#responder.close();
+    return transmits;
+  }
+
+  // Time
+
+  nextTimeout(): number {
+    let next = Math.min(this.#responder.nextTimeout(), this.#sweepAt);
+    for (const handshake of this.#handshakes.values()) next = Math.min(next, handshake.nextTryAt);
+    return next;
+  }
+
+  timeout(now: number): void {
+    this.#responder.expire(now);
+    for (const handshake of this.#handshakes.values()) {
+      if (handshake.nextTryAt <= now) this.#retryHandshake(handshake, now);
+    }
+    if (this.#sweepAt <= now) {
+      for (const session of this.#sessions.values()) if (!session.isAlive(now)) this.#drop(session, false);
+      this.#sweepAt = this.#sessions.size > 0 ? now + SWEEP_INTERVAL_MS : Number.POSITIVE_INFINITY;
+    }
+  }
+
+  // Receiving
+
+  /**
+   * Takes a datagram from the network; its bytes are not kept.
+   * @returns why it was dropped, or null
+   */
+  receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    this.#responder.expire(now);
+    const reason = this.#receive(datagram, from, now);
+    if (reason !== null) this.drops[reason]++;
+    return reason;
+  }
+
+  #receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    if (datagram.length < MIN_DATA_BYTES) return 'too-short';
+    if (datagram.length > MAX_DATAGRAM_BYTES) return 'too-long';
+    switch (datagram[0]) {
+      case DatagramType.HELLO:
+        return datagram.length === HELLO_BYTES ? this.#receiveHello(datagram, from, now) : 'bad-length';
+      case DatagramType.RETRY:
+        return datagram.length === RETRY_BYTES ? this.#receiveRetry(datagram, now) : 'bad-length';
+      case DatagramType.CHALLENGE:
+        return datagram.length === CHALLENGE_BYTES
+          ? this.#receiveChallenge(datagram, from, now)
+          : 'bad-length';
+      case DatagramType.OPEN:
+        return datagram.length >= MIN_OPEN_BYTES ? this.#receiveOpen(datagram, from, now) : 'bad-length';
+      case DatagramType.DATA:
+        return this.#receiveData(datagram, from, now);
+      default:
+        return 'unknown-type';
+    }
+  }
+
+  #receiveHello(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    const answer = this.#responder.hello(datagram, from, now);
+    if (typeof answer === 'string') return answer;
+    this.#transmits.push({ datagram: answer, to: from });
+    return null;
+  }
+
+  #receiveRetry(datagram: Uint8Array, now: number): DropReason | null {
+    const handshake = this.#handshakes.get(receiverOf(datagram));
+    if (handshake === undefined || handshake.session !== null) return 'unknown-hello';
+    const token = handshake.openRetry(datagram);
+    if (token === null) return 'bad-box';
+    // One answer to a RETRY; if that is met with another, the retransmission timer decides.
+    if (!handshake.hasToken) {
+      this.#abandonHandshake(handshake.peer);
+      this.#startHandshake(handshake.peer, token, now);
+    }
+    return null;
+  }
+
+  #receiveChallenge(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    const handshake = this.#handshakes.get(receiverOf(datagram));
+    if (handshake === undefined || handshake.session !== null) return 'unknown-hello';
+    const challenge = handshake.openChallenge(datagram);
+    if (challenge === null) return 'bad-box';
+    const { peer } = handshake;
+    const [first] = peer.addresses;
+    if (first === undefined) return 'unknown-hello';
+    const address = peer.addresses.find((known) => sameAddress(known, from)) ?? first;
+    const session = handshake.accept(challenge, this.#own, address, now, this.#random, this.#fraction());
+    if (session === null) return 'bad-key';
+    if (this.#sessions.has(session.localId)) {
+      session.wipe();
+      this.#abandonHandshake(peer);
+      this.#startHandshake(peer, null, now);
+      return null;
+    }
+    if (handshake.tries === 1) peer.rtt.sample(now - handshake.startedAt);
+    handshake.session = session;
+    handshake.tries = 0;
+    handshake.nextTryAt = now + this.#rto(peer, 0);
+    this.#retire(peer.unconfirmed, now);
+    peer.unconfirmed = session;
+    this.#addSession(session, now);
+    this.#events.push({ type: 'ready', session });
+    // An OPEN must follow even if there is nothing to say.
+    this.#withOutbox.add(session);
+    return null;
+  }
+
+  #receiveOpen(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    const counter = counterOf(datagram);
+    if (counter === null) return 'bad-header';
+    const live = this.#sessions.get(receiverOf(datagram));
+    if (live !== undefined) {
+      // Its cookie and first box are ignored: the replay window of the session judges.
+      return live.role === 'responder'
+        ? this.#receiveFrom(live, datagram, OPEN_BOX_OFFSET, counter, from, now)
+        : 'unknown-session';
+    }
+    const session = this.#responder.open(datagram, from, now);
+    if (typeof session === 'string') return session;
+    const { peer } = session;
+    this.#addSession(session, now);
+    peer.inbound.add(session);
+    const reason = this.#receiveFrom(session, datagram, OPEN_BOX_OFFSET, counter, from, now);
+    if (reason !== null) {
+      this.#drop(session, false);
+      return reason;
+    }
+    if (peer.inbound.size > MAX_SESSIONS_PER_PEER) this.#drop(idlest(peer.inbound, session), false);
+    return null;
+  }
+
+  #receiveData(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    const counter = counterOf(datagram);
+    if (counter === null) return 'bad-header';
+    const session = this.#sessions.get(receiverOf(datagram));
+    if (session === undefined) return 'unknown-session';
+    return this.#receiveFrom(session, datagram, HEADER_BYTES, counter, from, now);
+  }
+
+  #receiveFrom(
+    session: Session,
+    datagram: Uint8Array,
+    boxOffset: number,
+    counter: number,
+    from: Address,
+    now: number,
+  ): DropReason | null {
+    const received = session.receive(datagram, boxOffset, counter, now);
+    if (!received.ok) return received.reason;
+    if (session.role === 'initiator') {
+      if (!session.confirmed) this.#confirm(session, now);
+    } else if (session.paths.received(from, datagram.length, received.newest, now)) {
+      this.#challengePath(session, from, now);
+    }
+    for (const message of received.messages) this.#handle(session, message, from);
+    return null;
+  }
+
+  #handle(session: Session, message: Message, from: Address): void {
+    switch (message.type) {
+      case MessageType.PING:
+        this.send(session, encodeMessage({ type: MessageType.PONG, number: message.number }), from);
+        return;
+      case MessageType.CLOSE:
+        this.#drop(session, true);
+        return;
+      case MessageType.PATH_CHALLENGE:
+        if (session.role === 'initiator') {
+          this.send(session, encodeMessage({ type: MessageType.PATH_RESPONSE, data: message.data }));
+        }
+        return;
+      case MessageType.PATH_RESPONSE:
+        if (session.role === 'responder') session.paths.respond(from, message.data);
+        return;
+      default:
+        this.#events.push({ type: 'message', session, message, from });
+    }
+  }
+
+  // Handshakes
+
+  #startHandshake(peer: Peer, token: Uint8Array | null, now: number): void {
+    if (peer.handshake !== null || peer.addresses.length === 0) return;
+    const handshake = new Handshake(peer, token, now, this.#random);
+    peer.handshake = handshake;
+    this.#handshakes.set(handshake.id, handshake);
+    this.#retryHandshake(handshake, now);
+  }
+
+  /** Sends HELLO (again), or lets an OPEN be sent again, or gives up. */
+  #retryHandshake(handshake: Handshake, now: number): void {
+    const { peer, session } = handshake;
+    const wanted = now < peer.wantedUntil;
+    if (session === null) {
+      if (handshake.tries > 0 && !wanted) {
+        this.#abandonHandshake(peer);
+      } else if (now - handshake.startedAt >= HELLO_LIFETIME_MS) {
+        this.#abandonHandshake(peer);
+        this.#startHandshake(peer, null, now);
+      } else {
+        for (const to of peer.addresses) this.#transmits.push({ datagram: handshake.hello, to });
+        handshake.nextTryAt = now + this.#rto(peer, handshake.tries);
+        handshake.tries++;
+      }
+      return;
+    }
+    handshake.tries++;
+    if (handshake.tries < MAX_OPEN_TRIES) {
+      this.#withOutbox.add(session);
+      handshake.nextTryAt = now + this.#rto(peer, handshake.tries);
+      return;
+    }
+    this.#abandonHandshake(peer);
+    if (wanted) this.#startHandshake(peer, null, now);
+  }
+
+  #abandonHandshake(peer: Peer): void {
+    const { handshake } = peer;
+    if (handshake === null) return;
+    peer.handshake = null;
+    this.#handshakes.delete(handshake.id);
+    handshake.wipe();
+  }
+
+  #confirm(session: InitiatorSession, now: number): void {
+    const { peer } = session;
+    session.confirm();
+    if (peer.handshake?.session === session) this.#abandonHandshake(peer);
+    if (peer.unconfirmed === session) peer.unconfirmed = null;
+    // A session that was replaced before it was confirmed receives, and is not sent on again.
+    if (session.createdAt >= (peer.current?.createdAt ?? 0)) {
+      this.#retire(peer.current, now);
+      peer.current = session;
+    }
+    this.#events.push({ type: 'confirmed', session });
+  }
+
+  // Sessions
+
+  #usable(peer: Peer, now: number): InitiatorSession | null {
+    return peer.current?.isAlive(now) ? peer.current : null;
+  }
+
+  #addSession(session: Session, now: number): void {
+    this.#sessions.set(session.localId, session);
+    this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_INTERVAL_MS);
+  }
+
+  /** Replaced: it still receives for a while. */
+  #retire(session: InitiatorSession | null, now: number): void {
+    if (session !== null) session.expiresAt = Math.min(session.expiresAt, now + RETIRED_SESSION_MS);
+  }
+
+  #drop(session: Session, byPeer: boolean): void {
+    const { peer } = session;
+    this.#sessions.delete(session.localId);
+    this.#withOutbox.delete(session);
+    if (session.role === 'responder') {
+      peer.inbound.delete(session);
+    } else {
+      if (peer.current === session) peer.current = null;
+      if (peer.unconfirmed === session) peer.unconfirmed = null;
+      if (peer.handshake?.session === session) this.#abandonHandshake(peer);
+    }
+    session.wipe();
+    this.#events.push({ type: 'closed', session, byPeer });
+  }
+
+  #challengePath(session: ResponderSession, to: Address, now: number): void {
+    const data = this.#random(PATH_DATA_BYTES);
+    session.paths.challenge(to, data, now);
+    this.send(session, encodeMessage({ type: MessageType.PATH_CHALLENGE, data }), to);
+  }
+
+  #drainOutbox(session: Session, now: number): void {
+    const { outbox } = session;
+    if (!session.isAlive(now)) {
+      outbox.length = 0;
+      return;
+    }
+    if (outbox.length === 0 && session.role === 'initiator' && !session.confirmed) {
+      this.send(session, encodeMessage({ type: MessageType.PING, number: session.sent }));
+    }
+    let start = 0;
+    while (start < outbox.length) {
+      const { to } = outbox[start] as { to: Address };
+      let end = start + 1;
+      while (end < outbox.length && sameAddress((outbox[end] as { to: Address }).to, to)) end++;
+      const messages = outbox.slice(start, end).map((outgoing) => outgoing.message);
+      for (let from = 0; from < messages.length; ) {
+        // A message too long for a datagram is refused before it is queued.
+        const count = Math.max(1, countFitting(messages, from, session.capacity));
+        this.#transmit(session, messages.slice(from, from + count), to);
+        from += count;
+      }
+      start = end;
+    }
+    outbox.length = 0;
+  }
+
+  #transmit(session: Session, messages: readonly Uint8Array[], to: Address): void {
+    const datagram = session.seal(messages);
+    // On a path that is not validated, what would be too much is not sent; the peer asks again.
+    if (session.role === 'responder' && !session.paths.spend(to, datagram.length)) return;
+    this.#transmits.push({ datagram, to });
+  }
+
+  #rto(peer: Peer, tries: number): number {
+    return peer.rtt.rto(tries) * (1 + this.#fraction() / 2);
+  }
+
+  /** Uniform in [0, 1), for jitter. */
+  #fraction(): number {
+    const bytes = this.#random(4);
+    return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32;
+  }
+}
+
+function idlest(sessions: Set<ResponderSession>, except: ResponderSession): ResponderSession {
+  let found: ResponderSession | null = null;
+  for (const session of sessions) {
+    if (session !== except && (found === null || session.idleSince() < found.idleSince())) found = session;
+  }
+  return found ?? except;
+}

@@ -1,0 +1,31 @@
+/** Retransmission time-out of RFC 6298, with this protocol's bounds (PROTOCOL §9.1). */
+export const INITIAL_RTO_MS = 500;
+export const MIN_RTO_MS = 50;
+export const MAX_RTO_MS = 5_000;
+
+export class RttEstimator {
+  #smoothed: number | null = null;
+  #variation = 0;
+
+  /** Milliseconds; null before the first sample. */
+  get smoothed(): number | null {
+    return this.#smoothed;
+  }
+
+  /** A round trip of something that was sent once only (Karn's rule), in milliseconds. */
+  sample(rtt: number): void {
+    if (this.#smoothed === null) {
+      this.#smoothed = rtt;
+      this.#variation = rtt / 2;
+      return;
+    }
+    this.#variation = 0.75 * this.#variation + 0.25 * Math.abs(this.#smoothed - rtt);
+    this.#smoothed = 0.875 * this.#smoothed + 0.125 * rtt;
+  }
+
+  /** Before the `tries`-th retransmission (0 for the first), in milliseconds, doubling each time. */
+  rto(tries: number): number {
+    const base = this.#smoothed === null ? INITIAL_RTO_MS : this.#smoothed + 4 * this.#variation;
+    return Math.min(MAX_RTO_MS, Math.max(MIN_RTO_MS, base) * 2 ** Math.min(tries, 10));
+  }
+}

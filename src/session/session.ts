@@ -1,0 +1,193 @@
+/** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
+import { open } from '../crypto/box.ts';
+import { packEnvelope, unpackEnvelope } from '../wire/envelope.ts';
+import { COUNTER_LIMIT, HEADER_BYTES } from '../wire/header.ts';
+import type { Message } from '../wire/messages.ts';
+import type { Address } from './address.ts';
+import {
+  INITIATOR_IDLE_MS,
+  REKEY_AFTER_DATAGRAMS,
+  REKEY_AFTER_MS,
+  SESSION_IDLE_MS,
+  SESSION_LIFETIME_MS,
+} from './constants.ts';
+import type { DropReason } from './drop-reason.ts';
+import { DATA_CAPACITY, OPEN_CAPACITY, type OpenPrefix, sealData, sealOpen } from './handshake-datagrams.ts';
+import type { Paths } from './paths.ts';
+import type { Peer } from './peer.ts';
+import { ReplayWindow } from './replay-window.ts';
+
+export interface SessionOptions {
+  readonly peer: Peer;
+  /** The receiver field of what arrives. */
+  readonly localId: bigint;
+  /** The receiver field of what is sent. */
+  readonly remoteId: Uint8Array;
+  readonly sendKey: Uint8Array;
+  readonly receiveKey: Uint8Array;
+  readonly now: number;
+}
+
+interface Outgoing {
+  readonly message: Uint8Array;
+  readonly to: Address;
+}
+
+/** What both roles share. */
+abstract class SessionBase {
+  readonly peer: Peer;
+  readonly localId: bigint;
+  readonly outbox: Outgoing[] = [];
+  readonly createdAt: number;
+  /** Refused from then on, both ways. */
+  expiresAt: number;
+  protected readonly remoteId: Uint8Array;
+  protected readonly sendKey: Uint8Array;
+  readonly #receiveKey: Uint8Array;
+  readonly #window = new ReplayWindow();
+  readonly #idleMs: number;
+  #nextCounter = 0;
+  #lastReceivedAt: number;
+
+  protected constructor(options: SessionOptions, idleMs: number) {
+    this.peer = options.peer;
+    this.localId = options.localId;
+    this.remoteId = options.remoteId;
+    this.sendKey = options.sendKey;
+    this.#receiveKey = options.receiveKey;
+    this.createdAt = options.now;
+    this.expiresAt = options.now + SESSION_LIFETIME_MS;
+    this.#idleMs = idleMs;
+    this.#lastReceivedAt = options.now;
+  }
+
+  /** Datagrams sent so far. */
+  get sent(): number {
+    return this.#nextCounter;
+  }
+
+  isAlive(now: number): boolean {
+    return (
+      now < this.expiresAt && now - this.#lastReceivedAt < this.#idleMs && this.#nextCounter < COUNTER_LIMIT
+    );
+  }
+
+  idleSince(): number {
+    return this.#lastReceivedAt;
+  }
+
+  /**
+   * Opens a datagram whose box begins at `boxOffset`. Nothing of the session changes unless it is authentic.
+   * @returns the messages and whether its counter was above all seen, or why it is dropped
+   */
+  receive(
+    datagram: Uint8Array,
+    boxOffset: number,
+    counter: number,
+    now: number,
+  ): { ok: true; messages: Message[]; newest: boolean } | { ok: false; reason: DropReason } {
+    if (!this.isAlive(now)) return { ok: false, reason: 'expired' };
+    if (!this.#window.check(counter)) return { ok: false, reason: 'replayed' };
+    const plaintext = open(
+      datagram.subarray(boxOffset),
+      datagram.subarray(0, HEADER_BYTES),
+      this.#receiveKey,
+    );
+    if (plaintext === null) return { ok: false, reason: 'bad-box' };
+    const newest = counter > this.#window.last;
+    this.#window.commit(counter);
+    this.#lastReceivedAt = now;
+    const messages = unpackEnvelope(plaintext);
+    plaintext.fill(0);
+    return messages === null ? { ok: false, reason: 'bad-envelope' } : { ok: true, messages, newest };
+  }
+
+  wipe(): void {
+    this.sendKey.fill(0);
+    this.#receiveKey.fill(0);
+    this.expiresAt = 0;
+    this.outbox.length = 0;
+  }
+
+  /** Longest plaintext of the next envelope. */
+  abstract get capacity(): number;
+  protected abstract sealEnvelope(envelope: Uint8Array, counter: number): Uint8Array;
+
+  /** The next datagram, with these encoded messages; they fit into {@link capacity}. */
+  seal(messages: readonly Uint8Array[]): Uint8Array {
+    const envelope = packEnvelope(messages, this.capacity);
+    const datagram = this.sealEnvelope(envelope, this.#nextCounter++);
+    envelope.fill(0);
+    return datagram;
+  }
+}
+
+/** The side that sent HELLO. It sends OPEN until something of the responder's has opened, then DATA. */
+export class InitiatorSession extends SessionBase {
+  readonly role = 'initiator';
+  readonly address: Address;
+  /** The responder's boot id. */
+  readonly boot: Uint8Array;
+  readonly #rekeyAt: number;
+  #openPrefix: OpenPrefix | null;
+
+  /** @param jitter in [0, 1): spreads the rekeying of many sessions */
+  constructor(
+    options: SessionOptions & { address: Address; boot: Uint8Array; openPrefix: OpenPrefix; jitter: number },
+  ) {
+    super(options, INITIATOR_IDLE_MS);
+    this.address = options.address;
+    this.boot = options.boot;
+    this.#openPrefix = options.openPrefix;
+    this.#rekeyAt = options.now + REKEY_AFTER_MS * (1 - 0.1 * options.jitter);
+  }
+
+  get confirmed(): boolean {
+    return this.#openPrefix === null;
+  }
+
+  confirm(): void {
+    this.#openPrefix?.openKey.fill(0);
+    this.#openPrefix = null;
+  }
+
+  rekeyDue(now: number): boolean {
+    return now >= this.#rekeyAt || this.sent >= REKEY_AFTER_DATAGRAMS;
+  }
+
+  get capacity(): number {
+    return this.confirmed ? DATA_CAPACITY : OPEN_CAPACITY;
+  }
+
+  protected sealEnvelope(envelope: Uint8Array, counter: number): Uint8Array {
+    return this.#openPrefix === null
+      ? sealData(this.remoteId, counter, envelope, this.sendKey)
+      : sealOpen(this.#openPrefix, this.remoteId, counter, envelope, this.sendKey);
+  }
+
+  override wipe(): void {
+    super.wipe();
+    this.confirm();
+  }
+}
+
+/** The side that answered HELLO. */
+export class ResponderSession extends SessionBase {
+  readonly role = 'responder';
+  readonly paths: Paths;
+
+  constructor(options: SessionOptions & { paths: Paths }) {
+    super(options, SESSION_IDLE_MS);
+    this.paths = options.paths;
+  }
+
+  get capacity(): number {
+    return DATA_CAPACITY;
+  }
+
+  protected sealEnvelope(envelope: Uint8Array, counter: number): Uint8Array {
+    return sealData(this.remoteId, counter, envelope, this.sendKey);
+  }
+}
+
+export type Session = InitiatorSession | ResponderSession;

@@ -1,0 +1,44 @@
+/** Asks the network, not the peer, whether anything listens on a port. */
+import { createSocket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { hasSystemCode } from '../errors.ts';
+import type { Address } from '../session/address.ts';
+
+/** What the system said; `silent` is what a listening peer and a dropping firewall have in common. */
+export type ProbeResult = 'closed' | 'no-route' | 'silent';
+
+/**
+ * Sends a byte that every peer drops, from a connected socket, since only that is told of ICMP errors.
+ * @param waitMs how long to wait for the ICMP answer
+ */
+export function probePort(address: Address, waitMs: number): Promise<ProbeResult> {
+  return new Promise((done) => {
+    const socket = createSocket(isIPv6(address.ip) ? 'udp6' : 'udp4');
+    let finished = false;
+    const finish = (result: ProbeResult): void => {
+      if (finished) return;
+      finished = true;
+      clearTimeout(timer);
+      socket.close();
+      done(result);
+    };
+    const timer = setTimeout(finish, waitMs, 'silent');
+    const fail = (error: Error | null): void => {
+      if (error === null) return;
+      if (hasSystemCode(error, 'ECONNREFUSED')) finish('closed');
+      else finish(hasSystemCode(error, ...NO_ROUTE_CODES) ? 'no-route' : 'silent');
+    };
+    socket.on('error', fail);
+    socket.connect(address.port, address.ip, (error?: Error | null) => {
+      if (error) fail(error);
+      else socket.send(new Uint8Array(1), fail);
+    });
+  });
+}
+
+export const NO_ROUTE_CODES: readonly string[] = [
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EAFNOSUPPORT',
+];

@@ -1,0 +1,130 @@
+/** One port on IPv4 and IPv6. */
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import { hasSystemCode, UdpToolError } from '../errors.ts';
+import { type Address, formatAddress } from '../session/address.ts';
+
+export interface BindOptions {
+  /** A literal address; all of this machine's, of both families, if not given. */
+  readonly ip?: string;
+  /** 0 for any free port. */
+  readonly port: number;
+}
+
+type Family = 'udp4' | 'udp6';
+
+const ANY = { udp4: '0.0.0.0', udp6: '::' } as const;
+/** Room for bursts; the kernel may grant less. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+/** A port that is free for IPv4 may be taken for IPv6. */
+const MAX_PORT_TRIES = 16;
+
+export class UdpSocket {
+  /** Takes what arrives; the bytes are the callee's. */
+  onDatagram: (datagram: Uint8Array, from: Address) => void = () => {};
+  /** A datagram could not be sent; code is the system's, such as `EHOSTUNREACH`. */
+  onSendError: (to: Address, code: string) => void = () => {};
+  readonly #sockets: Partial<Record<Family, Socket>>;
+
+  private constructor(sockets: Partial<Record<Family, Socket>>) {
+    this.#sockets = sockets;
+    for (const socket of Object.values(sockets)) {
+      socket.on('message', (datagram, { address, port }) => this.onDatagram(datagram, { ip: address, port }));
+      // Errors of single sends reach their callback; what comes here concerns no datagram that we could name.
+      socket.on('error', () => {});
+    }
+  }
+
+  /** @throws UdpToolError `port-in-use`, `no-permission` or `bad-usage` */
+  static async bind({ ip, port }: BindOptions): Promise<UdpSocket> {
+    if (ip !== undefined) {
+      const family = isIPv6(ip) ? 'udp6' : 'udp4';
+      return new UdpSocket({ [family]: await bindOne(family, ip, port) });
+    }
+    for (let tries = 1; ; tries++) {
+      const udp4 = await bindOne('udp4', ANY.udp4, port).catch(unlessFamilyMissing);
+      try {
+        const udp6 = await bindOne('udp6', ANY.udp6, udp4?.address().port ?? port).catch(unlessFamilyMissing);
+        return new UdpSocket({ ...(udp4 && { udp4 }), ...(udp6 && { udp6 }) });
+      } catch (error) {
+        udp4?.close();
+        if (port !== 0 || tries === MAX_PORT_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Where it listens. */
+  get addresses(): Address[] {
+    return Object.values(this.#sockets).map((socket) => {
+      const { address, port } = socket.address();
+      return { ip: address, port };
+    });
+  }
+
+  send(datagram: Uint8Array, to: Address): void {
+    const socket = this.#sockets[isIPv6(to.ip) ? 'udp6' : 'udp4'];
+    if (socket === undefined) {
+      this.onSendError(to, 'EAFNOSUPPORT');
+      return;
+    }
+    socket.send(datagram, to.port, to.ip, (error) => {
+      if (error !== null) this.onSendError(to, 'code' in error ? String(error.code) : 'UNKNOWN');
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(
+      Object.values(this.#sockets).map((socket) => new Promise<void>((done) => socket.close(() => done()))),
+    );
+  }
+}
+
+function bindOne(family: Family, ip: string, port: number): Promise<Socket> {
+  const socket = createSocket({
+    type: family,
+    ipv6Only: family === 'udp6', // an error for IPv4
+    recvBufferSize: RECEIVE_BUFFER_BYTES,
+    // Only literal addresses come here: node's own look-up would put every send off to the next tick.
+    lookup: (address, _options, callback) => callback(null, address, family === 'udp6' ? 6 : 4),
+  });
+  return new Promise((done, fail) => {
+    socket.once('error', (cause) => {
+      socket.close();
+      fail(bindError(cause, { ip, port }));
+    });
+    socket.bind({ address: ip, port, exclusive: true }, () => {
+      socket.removeAllListeners('error');
+      done(socket);
+    });
+  });
+}
+
+function bindError(cause: Error, address: Address): UdpToolError {
+  const where = formatAddress(address);
+  if (hasSystemCode(cause, 'EADDRINUSE')) {
+    return new UdpToolError('port-in-use', `Another program uses port ${address.port} already.`, {
+      cause,
+      hint: `See which with "ss -ulpn sport = :${address.port}", or choose another with --port.`,
+    });
+  }
+  if (hasSystemCode(cause, 'EACCES', 'EPERM')) {
+    return new UdpToolError('no-permission', `The system does not let this user listen on ${where}.`, {
+      cause,
+      hint: 'Ports below 1024 are reserved; choose another with --port.',
+    });
+  }
+  if (hasSystemCode(cause, 'EADDRNOTAVAIL')) {
+    return new UdpToolError('bad-usage', `No interface of this machine has the address ${address.ip}.`, {
+      cause,
+      hint: 'See them with "ip address", or leave --host away to listen on all.',
+    });
+  }
+  return new UdpToolError('failed', `Cannot listen on ${where}: ${cause.message}`, { cause });
+}
+
+/** A machine without IPv6, or without IPv4, has sockets of the other family alone. */
+function unlessFamilyMissing(error: unknown): undefined {
+  const cause = error instanceof UdpToolError ? error.cause : undefined;
+  if (hasSystemCode(cause, 'EAFNOSUPPORT', 'EADDRNOTAVAIL')) return undefined;
+  throw error;
+}

@@ -1,0 +1,390 @@
+/** An endpoint on a UDP port: peers by name, requests as promises, commands as functions. */
+import { builtinCommands } from './commands/index.ts';
+import type { KeyPair, PresharedKey, PublicKey } from './crypto/keys.ts';
+import { UdpToolError } from './errors.ts';
+import type { Command, CommandSummary } from './rpc/command.ts';
+import type { Outcome, PendingRequest, RequestProgress } from './rpc/request-client.ts';
+import { RequestMachine } from './rpc/request-machine.ts';
+import type { Call, CommandResult } from './rpc/request-server.ts';
+import type { Address } from './session/address.ts';
+import type { DropReason } from './session/drop-reason.ts';
+import type { Peer } from './session/peer.ts';
+import { type Clock, monotonicClock } from './transport/clock.ts';
+import { Driver } from './transport/driver.ts';
+import { NO_ROUTE_CODES, probePort } from './transport/probe.ts';
+import { random } from './transport/random.ts';
+import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
+import { UdpSocket } from './transport/udp-socket.ts';
+import type { CborValue } from './wire/cbor.ts';
+
+/** A machine that is trusted: who has the secret key of `publicKey` may call every command. */
+export interface PeerOptions {
+  /** What it is called here; the peer does not learn it. */
+  readonly name: string;
+  readonly publicKey: PublicKey;
+  /** Where it listens, `HOST:PORT`; needed to ask it, not to answer it. */
+  readonly at?: string;
+  readonly psk?: PresharedKey;
+}
+
+/** A request that was answered, for logs. */
+export interface RequestLog {
+  readonly peer: string;
+  readonly command: string;
+  /** Undefined when it succeeded. */
+  readonly error: UdpToolError | undefined;
+}
+
+export interface UdpEndpointOptions {
+  readonly keyPair: KeyPair;
+  readonly peers?: Iterable<PeerOptions>;
+  /** 0, the default, for any free port: enough to ask. */
+  readonly port?: number;
+  /** Literal address to listen on; every address of the machine if not given. */
+  readonly ip?: string;
+  /** What peers may call; `time`, `lucky` and `help` if not given. */
+  readonly commands?: readonly Command[];
+  readonly onRequest?: (log: RequestLog) => void;
+  /** For tests: what the protocol takes as time. */
+  readonly clock?: Clock;
+}
+
+export interface RequestOptions {
+  /** Milliseconds, 300,000 at most; 5,000 if not given. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer {
+  readonly value: CborValue;
+  /** From the first sending to the answer, in milliseconds; without the handshake. */
+  readonly roundTripMs: number;
+  /** How often the request was sent. */
+  readonly tries: number;
+}
+
+/** What can be told of silence. */
+export interface Reachability {
+  readonly address: Address;
+  /** `closed`: ICMP says nothing listens there. `no-route`: the datagram did not leave. `silent`: neither. */
+  readonly result: 'closed' | 'no-route' | 'silent';
+}
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens a port. The endpoint answers its peers and asks them, until it is closed:
+ * `await using endpoint = await createEndpoint({ keyPair, peers })`.
+ *
+ * @throws UdpToolError `port-in-use`, `no-permission`, `bad-usage`, or `bad-key` for a peer that cannot be one
+ */
+export async function createEndpoint(options: UdpEndpointOptions): Promise<UdpEndpoint> {
+  const socket = await UdpSocket.bind({
+    port: options.port ?? 0,
+    ...(options.ip === undefined ? {} : { ip: options.ip }),
+  });
+  try {
+    return new UdpEndpoint(options, socket);
+  } catch (error) {
+    await socket.close();
+    throw error;
+  }
+}
+
+export class UdpEndpoint implements AsyncDisposable {
+  readonly publicKey: PublicKey;
+  readonly #machine: RequestMachine;
+  readonly #socket: UdpSocket;
+  readonly #driver: Driver;
+  readonly #clock: Clock;
+  readonly #peers = new Map<string, RemotePeer>();
+  readonly #byPeer = new Map<Peer, RemotePeer>();
+  readonly #closing = new AbortController();
+  readonly #sendErrors = new Map<string, string>();
+  #commands: ReadonlyMap<string, Command>;
+
+  /** @internal Use {@link createEndpoint}. */
+  constructor(options: UdpEndpointOptions, socket: UdpSocket) {
+    this.publicKey = options.keyPair.publicKey;
+    this.#clock = options.clock ?? monotonicClock;
+    this.#commands = byName(options.commands ?? builtinCommands);
+    const { onRequest } = options;
+    this.#machine = new RequestMachine({
+      keyPair: options.keyPair,
+      random,
+      command: (_peer, name) => this.#commands.get(name),
+      execute: (call, done) => this.#execute(call, done),
+      ...(onRequest && {
+        onRequest: (peer, command, result) =>
+          onRequest({
+            peer: this.#nameOf(peer),
+            command,
+            error: result.ok ? undefined : result.error,
+          }),
+      }),
+    });
+    for (const peer of options.peers ?? []) this.addPeer(peer);
+    this.#socket = socket;
+    this.#driver = new Driver(this.#machine, this.#clock, ({ datagram, to }) => socket.send(datagram, to));
+    socket.onDatagram = this.#driver.receive;
+    socket.onSendError = (to, code) => this.#sendErrors.set(to.ip, code);
+  }
+
+  /** Where it listens. */
+  get addresses(): readonly Address[] {
+    return this.#socket.addresses;
+  }
+
+  get peers(): readonly RemotePeer[] {
+    return [...this.#peers.values()];
+  }
+
+  /** Live sessions, and datagrams dropped so far by reason. */
+  get stats(): { readonly sessions: number; readonly drops: Readonly<Record<DropReason, number>> } {
+    const { endpoint } = this.#machine;
+    return { sessions: endpoint.sessionCount, drops: { ...endpoint.drops } };
+  }
+
+  /** @throws UdpToolError `unknown-peer` */
+  peer(name: string): RemotePeer {
+    const peer = this.#peers.get(name);
+    if (peer === undefined) {
+      throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
+        hint: 'See the peers with "udp-tool peer list"; add one with "udp-tool peer add NAME KEY".',
+      });
+    }
+    return peer;
+  }
+
+  /** @throws UdpToolError `bad-key` or `bad-usage` when it cannot be a peer beside those there are */
+  addPeer(options: PeerOptions): RemotePeer {
+    if (this.#peers.has(options.name)) {
+      throw new UdpToolError('bad-usage', `Two peers are called "${options.name}".`);
+    }
+    const at = options.at === undefined ? undefined : parseHostPort(options.at);
+    const core = this.#machine.endpoint.addPeer(options.publicKey, options.psk ?? null);
+    const peer = new RemotePeer(options, at, {
+      resolve: (address, timeoutMs) => this.#resolve(core, address, timeoutMs),
+      request: (command, args, timeoutMs, signal) => this.#request(core, command, args, timeoutMs, signal),
+      probe: (address, waitMs) => this.#probe(address, waitMs),
+      remove: () => this.#removePeer(options.name, core),
+    });
+    this.#peers.set(options.name, peer);
+    this.#byPeer.set(core, peer);
+    return peer;
+  }
+
+  /** Replaces what peers may call, from the next request on. */
+  serve(commands: readonly Command[]): void {
+    this.#commands = byName(commands);
+  }
+
+  /** Says goodbye to the peers, ends what waits with the error `closed`, and frees the port. */
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    for (const { datagram, to } of this.#machine.close(this.#clock.now())) this.#socket.send(datagram, to);
+    this.#driver.close();
+    await this.#socket.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #resolve(core: Peer, at: HostPort, timeoutMs: number): Promise<void> {
+    this.#machine.endpoint.setAddresses(core, await resolve(at, timeoutMs));
+  }
+
+  #request(
+    peer: Peer,
+    command: string,
+    args: readonly CborValue[],
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    return new Promise((answer, fail) => {
+      if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
+      const settle = (outcome: Outcome): void => {
+        signal?.removeEventListener('abort', abort);
+        if (outcome.ok)
+          answer({ value: outcome.value, roundTripMs: outcome.roundTripMs, tries: outcome.tries });
+        else fail(new RequestError(outcome.error, outcome.progress));
+      };
+      const abort = (): void => {
+        this.#machine.client.cancel(request);
+        fail(new UdpToolError('aborted', 'The request was aborted.', { cause: signal?.reason }));
+      };
+      const request: PendingRequest = this.#machine.client.request(
+        { peer, command, args, timeoutMs, settle },
+        this.#clock.now(),
+      );
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#driver.wake();
+    });
+  }
+
+  async #probe(at: HostPort, waitMs: number): Promise<Reachability[]> {
+    const addresses = await resolve(at, waitMs);
+    return Promise.all(
+      addresses.map(async (address) => {
+        const sendError = this.#sendErrors.get(address.ip);
+        if (sendError !== undefined && NO_ROUTE_CODES.includes(sendError)) {
+          return { address, result: 'no-route' as const };
+        }
+        return { address, result: await probePort(address, waitMs) };
+      }),
+    );
+  }
+
+  #removePeer(name: string, core: Peer): void {
+    if (!this.#byPeer.delete(core)) return;
+    this.#peers.delete(name);
+    this.#machine.removePeer(core, this.#clock.now());
+    this.#driver.wake();
+  }
+
+  #execute({ peer, command, args }: Call, done: (result: CommandResult) => void): void {
+    const fail = (error: unknown): void => done({ ok: false, error: commandError(error) });
+    const succeed = (value: CborValue): void => done({ ok: true, value });
+    const later =
+      <T>(finish: (result: T) => void) =>
+      (result: T): void => {
+        if (this.#closing.signal.aborted) return;
+        finish(result);
+        this.#driver.wake();
+      };
+    try {
+      const result = command.run({
+        args,
+        peer: { name: this.#nameOf(peer), publicKey: peer.publicKey },
+        signal: this.#closing.signal,
+        commands: this.#summaries(),
+      });
+      // A command that answers at once has its answer sent together with the others of this turn.
+      if (result instanceof Promise) result.then(later(succeed), later(fail));
+      else succeed(result);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #summaries(): CommandSummary[] {
+    return [...this.#commands.values()].map(({ name, summary, args, idempotent }) => ({
+      name,
+      summary,
+      args,
+      idempotent,
+    }));
+  }
+
+  #nameOf(peer: Peer): string {
+    return this.#byPeer.get(peer)?.name ?? 'removed';
+  }
+}
+
+/** A request that failed, with how far it got. */
+export class RequestError extends UdpToolError {
+  readonly progress: RequestProgress;
+
+  constructor(error: UdpToolError, progress: RequestProgress) {
+    super(error.code, error.message, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+    this.progress = progress;
+  }
+}
+
+interface PeerActions {
+  resolve(at: HostPort, timeoutMs: number): Promise<void>;
+  request(
+    command: string,
+    args: readonly CborValue[],
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer>;
+  probe(at: HostPort, waitMs: number): Promise<Reachability[]>;
+  remove(): void;
+}
+
+/** A peer of an endpoint. */
+export class RemotePeer {
+  readonly name: string;
+  readonly publicKey: PublicKey;
+  readonly at: HostPort | undefined;
+  readonly #actions: PeerActions;
+  #resolved: Promise<void> | null = null;
+
+  /** @internal */
+  constructor({ name, publicKey }: PeerOptions, at: HostPort | undefined, actions: PeerActions) {
+    this.name = name;
+    this.publicKey = publicKey;
+    this.at = at;
+    this.#actions = actions;
+  }
+
+  /**
+   * Asks the peer to run a command. The session is made on the way, kept for later requests, and made anew when the
+   * peer restarted.
+   *
+   * @throws UdpToolError `no-answer` at the deadline, `outcome-unknown` when the peer restarted meanwhile and the
+   *   command is not idempotent, `unknown-command`, `bad-arguments`, `command-failed`, `busy`, `too-large`,
+   *   `not-cbor`, `no-address`, `name-not-found`, `aborted`, `closed`
+   */
+  async request(
+    command: string,
+    args: readonly CborValue[] = [],
+    options: RequestOptions = {},
+  ): Promise<Answer> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+    if (signal?.aborted)
+      throw new UdpToolError('aborted', 'The request was aborted.', { cause: signal.reason });
+    try {
+      // Once resolved, a name is looked up again only after something failed: addresses may have changed.
+      this.#resolved ??= this.#actions.resolve(this.#address(), timeoutMs);
+      await this.#resolved;
+      return await this.#actions.request(command, args, timeoutMs, signal);
+    } catch (error) {
+      if (error instanceof UdpToolError && LOOK_UP_AGAIN.includes(error.code)) this.#resolved = null;
+      throw error;
+    }
+  }
+
+  /**
+   * Asks the network, not the peer: what the system says of the port. Worth a look after `no-answer`.
+   * @param waitMs how long to wait for ICMP
+   */
+  async probe(waitMs = 500): Promise<Reachability[]> {
+    return this.#actions.probe(this.#address(), waitMs);
+  }
+
+  /** Trusts the peer no longer: its sessions and requests end at once. */
+  remove(): void {
+    this.#actions.remove();
+  }
+
+  #address(): HostPort {
+    if (this.at === undefined) {
+      throw new UdpToolError('no-address', `There is no address for "${this.name}".`, {
+        hint: `Give one: "udp-tool peer add ${this.name} ${this.publicKey} --at HOST:PORT".`,
+      });
+    }
+    return this.at;
+  }
+}
+
+const LOOK_UP_AGAIN: readonly string[] = ['no-answer', 'name-not-found', 'aborted'];
+
+function byName(commands: readonly Command[]): ReadonlyMap<string, Command> {
+  const map = new Map(commands.map((command) => [command.name, command]));
+  if (map.size < commands.length) throw new UdpToolError('bad-usage', 'Two commands have the same name.');
+  return map;
+}
+
+/** What a command threw, as its caller may see it: no stack, no cause. */
+function commandError(error: unknown): UdpToolError {
+  if (error instanceof UdpToolError && error.code === 'bad-arguments') return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new UdpToolError('command-failed', text, { cause: error });
+}

@@ -1,0 +1,216 @@
+/**
+ * The strict CBOR profile (PROTOCOL §7.1): a scan that accepts one canonical shape only, then cbor-x.
+ *
+ * cbor-x alone accepts tags, dates, sets, duplicate keys and bad UTF-8, and overflows the stack on deep nesting;
+ * nothing reaches it here that the scan has not walked through.
+ */
+import { Encoder } from 'cbor-x/index-no-eval';
+import { UdpToolError } from '../errors.ts';
+
+/** What an envelope, a request's arguments or an answer can hold. */
+export type CborValue =
+  | null
+  | undefined
+  | boolean
+  | number
+  | string
+  | Uint8Array
+  | readonly CborValue[]
+  | { readonly [key: string]: CborValue };
+
+/** Arrays and maps within each other, at most; an envelope's own two levels count. */
+export const MAX_DEPTH = 8;
+
+const codec = new Encoder({
+  useRecords: false,
+  mapsAsObjects: true,
+  variableMapSize: true, // without it, map lengths are not minimal
+  tagUint8Array: false,
+  copyBuffers: true, // a decoded byte string does not keep its datagram alive
+  // A key of the options that cbor-x's types lack; the scan bounds integers to what a number holds exactly.
+  ...{ int64AsNumber: true },
+});
+
+/**
+ * @param value may be anything: the result is checked by the same scan that a receiver applies.
+ * @throws UdpToolError `not-cbor` for what the profile cannot carry: dates, bigints, functions, cycles, lone
+ *   surrogates, nesting below {@link MAX_DEPTH} less `outerDepth`.
+ */
+export function encodeCbor(value: unknown, outerDepth = 0): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = Uint8Array.from(codec.encode(value));
+  } catch (cause) {
+    throw new UdpToolError(
+      'not-cbor',
+      'That value cannot be sent: it is not plain data, or it contains itself.',
+      {
+        cause,
+      },
+    );
+  }
+  const problem = scanCbor(bytes, MAX_DEPTH - outerDepth);
+  if (problem === null) return bytes;
+  throw new UdpToolError('not-cbor', `That value cannot be sent: ${problem}.`, {
+    hint: 'Send null, booleans, numbers, text, bytes, arrays and plain objects; a date as its text.',
+  });
+}
+
+/** For values that this program built itself and knows to be within the profile. */
+export function encodeTrusted(value: CborValue): Uint8Array {
+  return Uint8Array.from(codec.encode(value));
+}
+
+/** The value, or null (inside `ok: false`) with the reason why the bytes are refused. */
+export function decodeCbor(
+  bytes: Uint8Array,
+  maxDepth: number = MAX_DEPTH,
+): { ok: true; value: CborValue } | { ok: false; reason: string } {
+  const problem = scanCbor(bytes, maxDepth);
+  if (problem !== null) return { ok: false, reason: problem };
+  return { ok: true, value: codec.decode(bytes) as CborValue };
+}
+
+const MAX_SAFE_HIGH_WORD = 0x1fffff;
+
+/** Walks one item and its contents; the reason why it is refused, or null. */
+export function scanCbor(bytes: Uint8Array, maxDepth: number = MAX_DEPTH): string | null {
+  const scan = new Scan(bytes);
+  const problem = scan.item(maxDepth);
+  if (problem !== null) return problem;
+  return scan.position === bytes.length ? null : 'bytes follow the item';
+}
+
+class Scan {
+  position = 0;
+  /** The argument of the head last read: a length, a count or an integer's magnitude. */
+  #argument = 0;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  item(depth: number): string | null {
+    const initial = this.#bytes[this.position];
+    if (initial === undefined) return 'it ends too early';
+    const major = initial >> 5;
+    if (major === 7) return this.#simpleOrFloat(initial & 0x1f);
+    if (major === 6) return 'tags are not allowed';
+    const problem = this.#head(initial & 0x1f);
+    if (problem !== null) return problem;
+    switch (major) {
+      case 0:
+        return null;
+      case 1: // −1 − argument: the smallest safe integer is −(2^53 − 1)
+        return this.#argument >= Number.MAX_SAFE_INTEGER ? 'an integer is beyond 2^53' : null;
+      case 2:
+        return this.#skip(this.#argument);
+      case 3:
+        return this.#text(this.#argument);
+      case 4:
+        return this.#array(depth, this.#argument);
+      default:
+        return this.#map(depth, this.#argument);
+    }
+  }
+
+  #head(info: number): string | null {
+    this.position++;
+    if (info < 24) {
+      this.#argument = info;
+      return null;
+    }
+    if (info === 31) return 'lengths must be definite';
+    if (info > 27) return 'a reserved length is used';
+    const width = 1 << (info - 24);
+    if (this.position + width > this.#bytes.length) return 'it ends too early';
+    let smallest: number;
+    if (width === 1) {
+      this.#argument = this.#view.getUint8(this.position);
+      smallest = 24;
+    } else if (width === 2) {
+      this.#argument = this.#view.getUint16(this.position);
+      smallest = 2 ** 8;
+    } else if (width === 4) {
+      this.#argument = this.#view.getUint32(this.position);
+      smallest = 2 ** 16;
+    } else {
+      const high = this.#view.getUint32(this.position);
+      if (high > MAX_SAFE_HIGH_WORD) return 'an integer is beyond 2^53';
+      this.#argument = high * 2 ** 32 + this.#view.getUint32(this.position + 4);
+      smallest = 2 ** 32;
+    }
+    this.position += width;
+    return this.#argument < smallest ? 'an integer or length is not in its shortest form' : null;
+  }
+
+  #simpleOrFloat(info: number): string | null {
+    if (info >= 20 && info <= 23) return this.#skip(1); // false, true, null, undefined
+    if (info >= 25 && info <= 27) return this.#skip(1 + (1 << (info - 24))); // half, single, double
+    return 'only false, true, null, undefined and floats are allowed of the simple values';
+  }
+
+  #skip(length: number): string | null {
+    this.position += length;
+    return this.position > this.#bytes.length ? 'it ends too early' : null;
+  }
+
+  #text(length: number): string | null {
+    const start = this.position;
+    const problem = this.#skip(length);
+    if (problem !== null) return problem;
+    for (let i = start; i < this.position; i++) {
+      if ((this.#bytes[i] as number) >= 0x80)
+        return unicodeProblem(this.#bytes.subarray(start, this.position));
+    }
+    return null;
+  }
+
+  #array(depth: number, count: number): string | null {
+    if (depth === 0) return 'it is nested too deeply';
+    for (let i = 0; i < count; i++) {
+      const problem = this.item(depth - 1);
+      if (problem !== null) return problem;
+    }
+    return null;
+  }
+
+  #map(depth: number, count: number): string | null {
+    if (depth === 0) return 'it is nested too deeply';
+    const keys = new Set<string>();
+    for (let i = 0; i < count; i++) {
+      const initial = this.#bytes[this.position];
+      if (initial === undefined) return 'it ends too early';
+      if (initial >> 5 !== 3) return 'map keys must be text';
+      const start = this.position;
+      const problem = this.item(0);
+      if (problem !== null) return problem;
+      // Heads are minimal, so equal keys have equal bytes.
+      const key = String.fromCharCode(...this.#bytes.subarray(start, this.position));
+      if (keys.has(key)) return 'a map key stands twice';
+      // Keys that an object in this language would not hold as its own.
+      if (key === PROTO_KEY) return 'the map key __proto__ is not allowed';
+      keys.add(key);
+      const valueProblem = this.item(depth - 1);
+      if (valueProblem !== null) return valueProblem;
+    }
+    return null;
+  }
+}
+
+const PROTO_KEY = '\x69__proto__';
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function unicodeProblem(text: Uint8Array): string | null {
+  // A decoder that strips it stands between the scan and the value: refused rather than lost.
+  if (text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf) return 'a text begins with a byte order mark';
+  try {
+    strictUtf8.decode(text);
+    return null;
+  } catch {
+    return 'a text is not valid UTF-8';
+  }
+}
