@@ -20,6 +20,7 @@ export type { RequestProgress } from './rpc/request-client.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
 export type { Clock } from './transport/clock.ts';
+export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
 export {
   type Answer,

@@ -11,7 +11,7 @@ import type { DropReason } from './session/drop-reason.ts';
 import type { Peer } from './session/peer.ts';
 import { type Clock, monotonicClock } from './transport/clock.ts';
 import { Driver } from './transport/driver.ts';
-import { NO_ROUTE_CODES, probePort } from './transport/probe.ts';
+import { type ProbeResult, probePort } from './transport/probe.ts';
 import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { UdpSocket } from './transport/udp-socket.ts';
@@ -63,11 +63,10 @@ export interface Answer {
   readonly tries: number;
 }
 
-/** What can be told of silence. */
+/** What the network says of an address of a peer. */
 export interface Reachability {
   readonly address: Address;
-  /** `closed`: ICMP says nothing listens there. `no-route`: the datagram did not leave. `silent`: neither. */
-  readonly result: 'closed' | 'no-route' | 'silent';
+  readonly result: ProbeResult;
 }
 
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -100,7 +99,6 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #peers = new Map<string, RemotePeer>();
   readonly #byPeer = new Map<Peer, RemotePeer>();
   readonly #closing = new AbortController();
-  readonly #sendErrors = new Map<string, string>();
   #commands: ReadonlyMap<string, Command>;
 
   /** @internal Use {@link createEndpoint}. */
@@ -127,7 +125,6 @@ export class UdpEndpoint implements AsyncDisposable {
     this.#socket = socket;
     this.#driver = new Driver(this.#machine, this.#clock, ({ datagram, to }) => socket.send(datagram, to));
     socket.onDatagram = this.#driver.receive;
-    socket.onSendError = (to, code) => this.#sendErrors.set(to.ip, code);
   }
 
   /** Where it listens. */
@@ -227,13 +224,7 @@ export class UdpEndpoint implements AsyncDisposable {
   async #probe(at: HostPort, waitMs: number): Promise<Reachability[]> {
     const addresses = await resolve(at, waitMs);
     return Promise.all(
-      addresses.map(async (address) => {
-        const sendError = this.#sendErrors.get(address.ip);
-        if (sendError !== undefined && NO_ROUTE_CODES.includes(sendError)) {
-          return { address, result: 'no-route' as const };
-        }
-        return { address, result: await probePort(address, waitMs) };
-      }),
+      addresses.map(async (address) => ({ address, result: await probePort(address, waitMs) })),
     );
   }
 

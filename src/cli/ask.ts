@@ -4,6 +4,7 @@ import {
   type CborValue,
   formatAddress,
   type PublicKey,
+  type Reachability,
   type RemotePeer,
   RequestError,
   UdpToolError,
@@ -44,36 +45,37 @@ export async function ask({ peer, command, args, timeoutMs, signal }: Question):
   }
 }
 
-/** Aborts with a reason once every address of the peer is known not to work, twice. */
+/** Aborts with a reason once every address of the peer is known not to work, and has not worked for a moment. */
 function watchNetwork(peer: RemotePeer, giveUp: AbortController): { stop(): void } {
-  let stopped = false;
+  const startedAt = performance.now();
+  const stopped = new AbortController();
   let timer: NodeJS.Timeout | undefined;
-  const look = async (again: boolean): Promise<void> => {
+  const look = async (): Promise<void> => {
     const paths = await peer.probe().catch(() => []);
-    if (stopped) return;
-    const dead = paths.length > 0 && paths.every(({ result }) => result !== 'silent');
-    if (!dead) return;
     const [first] = paths;
-    if (!again) timer = setTimeout(look, GRACE_MS, true);
-    else if (first !== undefined) giveUp.abort(deadPath(peer, first.result, formatAddress(first.address)));
+    if (stopped.signal.aborted || first === undefined) return;
+    if (paths.some(({ result }) => result === 'silent')) return;
+    if (performance.now() - startedAt >= GRACE_MS) giveUp.abort(deadPath(peer, first));
+    else timer = setTimeout(look, GRACE_MS);
   };
-  timer = setTimeout(look, PROBE_AFTER_MS, false);
+  timer = setTimeout(look, PROBE_AFTER_MS);
   return {
     stop(): void {
-      stopped = true;
+      stopped.abort();
       clearTimeout(timer);
     },
   };
 }
 
-function deadPath(peer: RemotePeer, result: string, address: string): UdpToolError {
-  if (result === 'no-route') {
-    return new UdpToolError('no-route', `This machine has no route to ${address}.`, {
-      hint: 'Is the cable in, the interface up, and its address in the same network? See "ip address" and "ip route".',
+function deadPath(peer: RemotePeer, { address, result }: Reachability): UdpToolError {
+  const where = formatAddress(address);
+  if (result === 'closed') {
+    return new UdpToolError('port-closed', `Nothing listens on ${where}: the machine is there and says so.`, {
+      hint: `Start it on "${peer.name}": udp-tool serve --port ${address.port}`,
     });
   }
-  return new UdpToolError('port-closed', `Nothing listens on ${address}: the machine is there and says so.`, {
-    hint: `Start it on "${peer.name}": udp-tool serve --port ${peer.at?.port ?? ''}`,
+  return new UdpToolError('no-route', `This machine has no route to ${where}.`, {
+    hint: 'Is the interface up, with an address in the same network? See "ip address" and "ip route".',
   });
 }
 
@@ -90,7 +92,7 @@ export function explain(error: unknown, peer: RemotePeer, own: PublicKey): strin
     `     ${peer.publicKey}`,
     `  3. "serve" is not running there, or on another port than ${port}.   On "${peer.name}": udp-tool serve -v`,
     `  4. A firewall drops UDP port ${port}.     On "${peer.name}": sudo nft list ruleset   (or: sudo ufw status)`,
-    `  5. ${host} is another machine, or off.   Here: ping ${host}`,
+    `  5. ${host} is another machine, off, or nobody's address.   Here: ping ${host}`,
     '  6. A pre-shared key (psk) is set on one side alone, or differs.',
   ];
 }

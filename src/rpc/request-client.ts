@@ -9,6 +9,7 @@ import type { CborValue } from '../wire/cbor.ts';
 import { maxMessageBytes } from '../wire/envelope.ts';
 import {
   BOOT_BYTES,
+  COMMAND_NAME,
   type ErrorResponse,
   encodeMessage,
   INSTANCE_BYTES,
@@ -90,9 +91,14 @@ export class RequestClient {
     this.#random = random;
   }
 
-  /** @throws UdpToolError `not-cbor`, `too-large`, `no-address` or `busy`; anything later goes to `settle` */
+  /** @throws UdpToolError `bad-usage`, `not-cbor`, `too-large`, `no-address` or `busy`; anything later goes to `settle` */
   request(options: RequestOptions, now: number): PendingRequest {
-    const { peer } = options;
+    const { peer, command } = options;
+    if (!COMMAND_NAME.test(command)) {
+      throw new UdpToolError('bad-usage', `"${command}" cannot be the name of a command.`, {
+        hint: 'Names have lower-case letters, digits, dots, dashes and underscores. See them with "help".',
+      });
+    }
     if (peer.addresses.length === 0) {
       throw new UdpToolError('no-address', 'This peer has no address to send to.');
     }

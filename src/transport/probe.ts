@@ -4,12 +4,15 @@ import { isIPv6 } from 'node:net';
 import { hasSystemCode } from '../errors.ts';
 import type { Address } from '../session/address.ts';
 
-/** What the system said; `silent` is what a listening peer and a dropping firewall have in common. */
+/**
+ * What the system said. `closed`: the machine is there and nothing listens. `no-route`: the datagram did not leave.
+ * `silent`: what a listening peer, a dropping firewall and an address of nobody have in common.
+ */
 export type ProbeResult = 'closed' | 'no-route' | 'silent';
 
 /**
  * Sends a byte that every peer drops, from a connected socket, since only that is told of ICMP errors.
- * @param waitMs how long to wait for the ICMP answer
+ * @param waitMs how long to wait for ICMP
  */
 export function probePort(address: Address, waitMs: number): Promise<ProbeResult> {
   return new Promise((done) => {
@@ -36,9 +39,4 @@ export function probePort(address: Address, waitMs: number): Promise<ProbeResult
   });
 }
 
-export const NO_ROUTE_CODES: readonly string[] = [
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
-  'EAFNOSUPPORT',
-];
+const NO_ROUTE_CODES: readonly string[] = ['EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];

@@ -22,8 +22,6 @@ const MAX_PORT_TRIES = 16;
 export class UdpSocket {
   /** Takes what arrives; the bytes are the callee's. */
   onDatagram: (datagram: Uint8Array, from: Address) => void = () => {};
-  /** A datagram could not be sent; code is the system's, such as `EHOSTUNREACH`. */
-  onSendError: (to: Address, code: string) => void = () => {};
   readonly #sockets: Partial<Record<Family, Socket>>;
 
   private constructor(sockets: Partial<Record<Family, Socket>>) {
@@ -63,13 +61,8 @@ export class UdpSocket {
 
   send(datagram: Uint8Array, to: Address): void {
     const socket = this.#sockets[isIPv6(to.ip) ? 'udp6' : 'udp4'];
-    if (socket === undefined) {
-      this.onSendError(to, 'EAFNOSUPPORT');
-      return;
-    }
-    socket.send(datagram, to.port, to.ip, (error) => {
-      if (error !== null) this.onSendError(to, 'code' in error ? String(error.code) : 'UNKNOWN');
-    });
+    // What cannot be sent is lost, as the network may lose it: the protocol sends again, and a probe tells why.
+    socket?.send(datagram, to.port, to.ip, () => {});
   }
 
   async close(): Promise<void> {
