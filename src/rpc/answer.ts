@@ -15,6 +15,9 @@ import {
   type RequestRef,
 } from '../wire/messages.ts';
 
+/** What a MORE is told when nothing is known of its request; it settles nothing, and the request is sent anew. */
+export const ANSWER_GONE = 'answer-gone';
+
 /**
  * The messages that carry a value.
  * @throws UdpToolError `not-cbor` or `too-large`

@@ -18,7 +18,7 @@ import {
   type Part,
   type RequestRef,
 } from '../wire/messages.ts';
-import { Assembly } from './answer.ts';
+import { ANSWER_GONE, Assembly } from './answer.ts';
 import { MAX_LANES, MAX_REQUEST_MS, REQUEST_WINDOW, SUSPECT_AFTER_TRIES } from './constants.ts';
 
 /** How far a request without an answer got: what a person needs to find out why. */
@@ -250,9 +250,10 @@ export class RequestClient {
   }
 
   #onError(request: PendingRequest, message: ErrorResponse, now: number): void {
-    if (message.code === 'outcome-unknown' && request.assembly !== null) {
+    if (message.code === ANSWER_GONE) {
       // The responder restarted between two parts. The request itself says under which boot it was sent, so that
       // asking anew is safe.
+      if (request.assembly === null) return;
       request.assembly = null;
       this.#attempt(request, now);
       return;

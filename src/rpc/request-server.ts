@@ -14,7 +14,7 @@ import {
   type Request,
   type RequestRef,
 } from '../wire/messages.ts';
-import { answerMessages, missingParts } from './answer.ts';
+import { ANSWER_GONE, answerMessages, missingParts } from './answer.ts';
 import { type Command, parseArguments } from './command.ts';
 import {
   MAX_INSTANCES_PER_PEER,
@@ -212,7 +212,8 @@ export class RequestServer {
       ?.instances.get(idAt(request.instance))
       ?.entries.get(request.id);
     if (entry === undefined) {
-      this.#options.endpoint.send(session, unknownOutcome(request), from);
+      const gone = errorMessage(request, ANSWER_GONE, 'Nothing is known of that request: ask anew.');
+      this.#options.endpoint.send(session, gone, from);
       return;
     }
     entry.session = session;

@@ -1,0 +1,295 @@
+import { describe, expect, test } from 'vitest';
+import { echo, launch } from '../support/commands.ts';
+import { seeds } from '../support/prng.ts';
+import { type Flight, pair, VirtualNetwork } from '../support/virtual-network.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+const isHello = ({ datagram }: Flight): boolean => datagram[0] === 1;
+const isOpen = ({ datagram }: Flight): boolean => datagram[0] === 4;
+
+describe('handshake', () => {
+  test('the first answer takes two round trips, later ones one', () => {
+    const network = new VirtualNetwork(1, { delayMs: 50 });
+    const { client } = pair(network, { commands: [echo] });
+    const first = client.request('echo', ['a']);
+    network.run(SECOND);
+    expect(first.settledAt).toBe(200);
+    const second = client.request('echo', ['b']);
+    network.run(SECOND);
+    expect(second.settledAt).toBe(1_000 + 100);
+  });
+
+  test('requests of one turn share a datagram', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['warm-up']);
+    network.run(SECOND);
+    const before = network.datagrams;
+    for (let i = 0; i < 20; i++) client.request('echo', [`${i}`]);
+    network.run(SECOND);
+    expect(network.datagrams - before).toBe(2);
+  });
+
+  test('both sides ask each other at the same time', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    // Each is a peer of the other: the server learns the client's address, and the client's commands.
+    server.machine.endpoint.setAddresses(server.peer(), [client.address]);
+    const there = client.request('echo', ['there']);
+    const back = server.request('echo', ['back']);
+    network.run(SECOND);
+    expect(there.outcome).toMatchObject({ ok: true });
+    expect(back.outcome).toMatchObject({ ok: false, error: { code: 'unknown-command' } });
+    expect(server.machine.endpoint.sessionCount).toBe(2);
+  });
+
+  test('any one datagram of a handshake may be lost', () => {
+    for (let lost = 0; lost < 6; lost++) {
+      const network = new VirtualNetwork(lost + 1, { delayMs: 10 });
+      let count = 0;
+      network.intercept = (flight) => (count++ === lost ? [] : [flight]);
+      const { client } = pair(network, { commands: [echo] });
+      const result = client.request('echo', ['x'], 10 * SECOND);
+      network.run(10 * SECOND);
+      expect(result.outcome).toMatchObject({ ok: true });
+      expect(result.settledAt).toBeLessThan(2 * SECOND);
+    }
+  });
+
+  test('more handshakes than the meter allows: RETRY, and then still an answer', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    network.record = true;
+    const { client, server } = pair(network, { commands: [echo] });
+    const results: { outcome: unknown }[] = [];
+    for (let i = 0; i < 20; i++) {
+      results.push(client.request('echo', [`${i}`]));
+      network.run(30);
+      client.restart();
+    }
+    expect(results.every(({ outcome }) => outcome !== null)).toBe(true);
+    expect(network.sent.some(({ datagram }) => datagram[0] === 2)).toBe(true);
+    expect(server.machine.endpoint.drops['rate-limited']).toBe(0);
+  });
+
+  test('recorded HELLOs drain one meter, and the real peer passes by the other', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    network.record = true;
+    const { client, server } = pair(network, { commands: [echo] });
+    for (let i = 0; i < 24; i++) {
+      client.request('echo', [`${i}`]);
+      network.run(1_000);
+      client.restart();
+    }
+    const recorded = network.sent.filter(isHello);
+    network.run(5 * MINUTE); // the epoch that knew them is gone
+    const attacker = { ip: '10.6.6.6', port: 666 };
+    for (let second = 0; second < 20; second++) {
+      for (const { datagram, to } of recorded) network.inject({ datagram, from: attacker, to });
+      network.run(SECOND);
+    }
+    const result = client.request('echo', ['real'], 3 * SECOND);
+    for (let i = 0; i < 30; i++) {
+      for (const { datagram, to } of recorded) network.inject({ datagram, from: attacker, to });
+      network.run(100);
+    }
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(server.machine.endpoint.sessionCount).toBeGreaterThan(0);
+  });
+});
+
+describe('the life of a session', () => {
+  test('asked once a minute for a day: rekeyed every hour, and never late', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    network.record = true;
+    const { client, server } = pair(network, { commands: [echo] });
+    for (let minute = 0; minute < 24 * 60; minute++) {
+      const startedAt = network.now;
+      const result = client.request('echo', [`${minute}`]);
+      network.run(MINUTE);
+      expect(result.outcome).toMatchObject({ ok: true });
+      if (minute > 0) expect(result.settledAt - startedAt).toBe(40);
+    }
+    const handshakes = network.sent.filter(isHello).length;
+    expect(handshakes).toBeGreaterThanOrEqual(24);
+    expect(handshakes).toBeLessThanOrEqual(28);
+    // Replaced sessions are gone from both sides.
+    expect(client.machine.endpoint.sessionCount).toBeLessThanOrEqual(2);
+    expect(server.machine.endpoint.sessionCount).toBeLessThanOrEqual(2);
+  });
+
+  test('left alone, everything is forgotten and nothing is sent', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(MINUTE);
+    const before = network.datagrams;
+    network.run(HOUR);
+    expect(network.datagrams).toBe(before);
+    expect(client.machine.endpoint.sessionCount).toBe(0);
+    expect(server.machine.endpoint.sessionCount).toBe(0);
+    expect(server.machine.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('asked again after any pause, it answers', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20, loss: 0.1 });
+    const { client } = pair(network, { commands: [echo] });
+    for (const pause of [1, 5, 13, 14, 14.5, 15, 16, 59, 61, 119, 121, 600]) {
+      network.run(pause * MINUTE);
+      const result = client.request('echo', [`${pause}`], 20 * SECOND);
+      network.run(20 * SECOND);
+      expect(result.outcome).toMatchObject({ ok: true });
+    }
+  });
+
+  test('a side that closes says so: the other begins anew at once', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    for (const { datagram, to } of server.machine.close(network.now)) {
+      network.transmit({ datagram, from: server.address, to });
+    }
+    server.restart();
+    network.run(SECOND);
+    expect(client.machine.endpoint.sessionCount).toBe(0);
+    const startedAt = network.now;
+    const result = client.request('echo', ['y']);
+    network.run(SECOND);
+    expect(result.settledAt - startedAt).toBe(80);
+  });
+
+  test.each(seeds(10))('the server restarts in silence: found out within seconds (seed %i)', (seed) => {
+    const network = new VirtualNetwork(seed, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    server.restart();
+    const startedAt = network.now;
+    const result = client.request('echo', ['y']);
+    network.run(10 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(result.settledAt - startedAt).toBeLessThan(2 * SECOND);
+  });
+
+  test('one peer has 64 sessions at most, and its idlest goes first', () => {
+    const network = new VirtualNetwork(1, { delayMs: 1 });
+    const { client, server } = pair(network, { commands: [echo] });
+    for (let i = 0; i < 100; i++) {
+      client.request('echo', [`${i}`]);
+      network.run(SECOND);
+      client.restart();
+    }
+    expect(server.machine.endpoint.sessionCount).toBe(64);
+  });
+});
+
+describe('roaming', () => {
+  test('the client changes its address: the session goes on', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    network.record = true;
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['home']);
+    network.run(SECOND);
+    for (const ip of ['10.0.0.7', '10.0.0.8', 'fd00::7']) {
+      client.address = { ip, port: 40_000 };
+      const startedAt = network.now;
+      const result = client.request('echo', [ip]);
+      network.run(SECOND);
+      expect(result.settledAt - startedAt).toBe(40);
+      const [session] = server.peer().inbound;
+      expect(session?.paths.current).toEqual(client.address);
+      expect(session?.paths.currentValidated).toBe(true);
+    }
+    expect(network.sent.filter(isHello)).toHaveLength(1);
+  });
+
+  test('a copy that arrives first from elsewhere moves nothing', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    const thief = { ip: '10.6.6.6', port: 666 };
+    let sentToThief = 0;
+    let receivedFromThief = 0;
+    network.intercept = (flight) => {
+      if (flight.to.ip === thief.ip) {
+        sentToThief += flight.datagram.length;
+        return [];
+      }
+      if (flight.from.ip !== client.address.ip) return [flight];
+      receivedFromThief += flight.datagram.length;
+      network.inject({ ...flight, from: thief });
+      return [flight];
+    };
+    const result = client.request('echo', ['y'], 10 * SECOND);
+    network.run(10 * SECOND);
+    const [session] = server.peer().inbound;
+    expect(session?.paths.current).toEqual(client.address);
+    expect(sentToThief).toBeLessThanOrEqual(3 * receivedFromThief);
+    // Whoever wins every race holds up what he races, and no more.
+    network.intercept = (flight) => [flight];
+    const later = client.request('echo', ['z']);
+    network.run(5 * SECOND);
+    expect(later.outcome).toMatchObject({ ok: true });
+    expect(result.outcome).not.toBeNull();
+  });
+
+  test('an OPEN from another address than its HELLO: answered, three bytes for one until the path is proved', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const big = { ...launch, name: 'big', idempotent: true, args: [], run: () => 'x'.repeat(30_000) };
+    const { client, server } = pair(network, { commands: [big] });
+    const victim = { ip: '203.0.113.9', port: 53 };
+    let toVictim = 0;
+    let fromVictim = 0;
+    network.intercept = (flight) => {
+      if (isOpen(flight)) {
+        fromVictim += flight.datagram.length;
+        return [{ ...flight, from: victim }];
+      }
+      if (flight.to.ip === victim.ip) {
+        toVictim += flight.datagram.length;
+        return [];
+      }
+      return [flight];
+    };
+    client.request('big', [], 5 * SECOND);
+    network.run(6 * SECOND);
+    expect(fromVictim).toBeGreaterThan(0);
+    expect(toVictim).toBeGreaterThan(0);
+    expect(toVictim).toBeLessThanOrEqual(3 * fromVictim);
+    expect([...server.peer().inbound].every(({ paths }) => !paths.currentValidated)).toBe(true);
+  });
+
+  test('an OPEN from another address than its HELLO, of an honest client behind such a NAT: whole answer', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const big = { ...launch, name: 'big', idempotent: true, args: [], run: () => 'x'.repeat(30_000) };
+    const { client } = pair(network, { commands: [big] });
+    const moved = { ip: '203.0.113.9', port: 5_353 };
+    network.intercept = (flight) => {
+      if (isOpen(flight)) client.address = moved;
+      return [flight.from.ip === '192.168.2.1' && !isHello(flight) ? { ...flight, from: moved } : flight];
+    };
+    const result = client.request('big', [], 10 * SECOND);
+    network.run(10 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+  });
+});
+
+describe('removing a peer', () => {
+  test('ends its sessions at once, and it is a stranger from then on', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    server.machine.removePeer(server.peer(), network.now);
+    expect(server.machine.endpoint.sessionCount).toBe(0);
+    network.record = true;
+    const result = client.request('echo', ['y'], 5 * SECOND);
+    network.run(6 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: false, error: { code: 'no-answer' } });
+    expect(network.sent.filter(({ from }) => from.ip === server.address.ip)).toHaveLength(0);
+  });
+});

@@ -1,0 +1,28 @@
+import { defineCommand } from '../../src/rpc/command.ts';
+
+/** Gives back its argument; running it twice does no harm. */
+export const echo = defineCommand({
+  name: 'echo',
+  summary: 'Gives back what it is given',
+  args: [{ name: 'text', type: 'text', summary: 'Any text', default: '' }],
+  idempotent: true,
+  run: ({ args }) => args.text,
+});
+
+/** Stands for what must not happen twice. */
+export const launch = defineCommand({
+  name: 'launch',
+  summary: 'Does something once',
+  args: [{ name: 'what', type: 'text', summary: 'What' }],
+  idempotent: false,
+  run: ({ args }) => `launched ${args.what}`,
+});
+
+/** An answer of a given size. */
+export const blob = defineCommand({
+  name: 'blob',
+  summary: 'So many bytes',
+  args: [{ name: 'length', type: 'integer', summary: 'Bytes', min: 0, max: 1_000_000 }],
+  idempotent: true,
+  run: ({ args }) => Uint8Array.from({ length: args.length }, (_, i) => (i * 31 + 7) & 0xff),
+});
