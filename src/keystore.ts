@@ -60,9 +60,9 @@ export class KeyStore {
   async createKeyPair(): Promise<KeyPair> {
     const pair = generateKeyPair();
     const path = this.#path(SECRET_FILE);
-    if (await exists(path)) throw keyExists(path);
     const temporary = `${path}.${process.pid}.new`;
     await this.#failing('make a key', async () => {
+      if (await exists(path)) throw keyExists(path);
       await mkdir(this.dir, { recursive: true, mode: 0o700 });
       await chmod(this.dir, 0o700);
       const text = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n${pair.secretKey.exportText()}\n`;
@@ -347,8 +347,11 @@ async function writeNew(path: string, text: string): Promise<void> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: unknown) => !hasSystemCode(error, 'ENOENT', 'ENOTDIR'),
-  );
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (hasSystemCode(error, 'ENOENT')) return false;
+    throw error;
+  }
 }

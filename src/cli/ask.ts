@@ -74,6 +74,11 @@ function deadPath(peer: RemotePeer, { address, result }: Reachability): UdpToolE
       hint: `Start it on "${peer.name}": udp-tool serve --port ${address.port}`,
     });
   }
+  if (result === 'blocked') {
+    return new UdpToolError('no-permission', `This machine does not let datagrams out to ${where}.`, {
+      hint: 'Its own firewall, most likely: see "sudo nft list ruleset".',
+    });
+  }
   return new UdpToolError('no-route', `This machine has no route to ${where}.`, {
     hint: 'Is the interface up, with an address in the same network? See "ip address" and "ip route".',
   });

@@ -121,7 +121,7 @@ class CommandNames {
 }
 
 /** Words as a command line has them: quotes keep blanks together. */
-export function splitWords(line: string): string[] {
+function splitWords(line: string): string[] {
   const words: string[] = [];
   for (const match of line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g))
     words.push(match[1] ?? match[2] ?? match[3] ?? '');

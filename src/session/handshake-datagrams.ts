@@ -15,7 +15,7 @@ import { BOOT_BYTES } from '../wire/messages.ts';
 import { ID_BYTES } from './key-schedule.ts';
 
 export const TOKEN_BYTES = 5;
-export const COOKIE_BYTES = 55;
+const COOKIE_BYTES = 55;
 export const HELLO_BYTES = MAX_DATAGRAM_BYTES;
 export const CHALLENGE_BYTES = MAX_DATAGRAM_BYTES;
 export const RETRY_BYTES: number = HEADER_BYTES + TAG_BYTES + 1 + TOKEN_BYTES;

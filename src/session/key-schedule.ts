@@ -24,7 +24,7 @@ export interface Roles {
 }
 
 /** What one direction of handshakes between two peers needs: who initiates changes every key. */
-export interface DirectionKeys {
+interface DirectionKeys {
   readonly roles: Roles;
   /** In the clear in every HELLO of this direction: it finds the peer. */
   readonly tag: Uint8Array;

@@ -1,7 +1,7 @@
 /** Retransmission time-out of RFC 6298, with this protocol's bounds (PROTOCOL §9.1). */
-export const INITIAL_RTO_MS = 500;
-export const MIN_RTO_MS = 50;
-export const MAX_RTO_MS = 5_000;
+const INITIAL_RTO_MS = 500;
+const MIN_RTO_MS = 50;
+const MAX_RTO_MS = 5_000;
 
 export class RttEstimator {
   #smoothed: number | null = null;

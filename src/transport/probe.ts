@@ -6,9 +6,10 @@ import type { Address } from '../session/address.ts';
 
 /**
  * What the system said. `closed`: the machine is there and nothing listens. `no-route`: the datagram did not leave.
- * `silent`: what a listening peer, a dropping firewall and an address of nobody have in common.
+ * `blocked`: this machine's own firewall does not let it out. `silent`: what a listening peer, a dropping firewall and
+ * an address of nobody have in common.
  */
-export type ProbeResult = 'closed' | 'no-route' | 'silent';
+export type ProbeResult = 'closed' | 'no-route' | 'blocked' | 'silent';
 
 /**
  * Sends a byte that every peer drops, from a connected socket, since only that is told of ICMP errors.
@@ -29,6 +30,7 @@ export function probePort(address: Address, waitMs: number): Promise<ProbeResult
     const fail = (error: Error | null): void => {
       if (error === null) return;
       if (hasSystemCode(error, 'ECONNREFUSED')) finish('closed');
+      else if (hasSystemCode(error, 'EPERM', 'EACCES')) finish('blocked');
       else finish(hasSystemCode(error, ...NO_ROUTE_CODES) ? 'no-route' : 'silent');
     };
     socket.on('error', fail);

@@ -47,7 +47,7 @@ export interface Request extends RequestRef {
   readonly args: readonly CborValue[];
 }
 
-export interface Response extends RequestRef {
+interface Response extends RequestRef {
   readonly type: typeof MessageType.RESPONSE;
   readonly value: CborValue;
 }

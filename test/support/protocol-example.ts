@@ -33,7 +33,7 @@ import { encodeMessage, MessageType } from '../../src/wire/messages.ts';
 const fill = (byte: number, length: number): Uint8Array => new Uint8Array(length).fill(byte);
 
 /** All randomness of the example: a byte repeated. */
-export const RANDOMNESS = {
+const RANDOMNESS = {
   initiatorSecretKey: fill(0x11, 32),
   responderSecretKey: fill(0x22, 32),
   kemKeyPairSeed: fill(0x33, 64),
