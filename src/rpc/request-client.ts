@@ -39,7 +39,7 @@ export type Outcome =
     }
   | { readonly ok: false; readonly error: UdpToolError; readonly progress: RequestProgress };
 
-export interface RequestOptions {
+export interface RequestSpec {
   readonly peer: Peer;
   readonly command: string;
   readonly args: readonly CborValue[];
@@ -60,7 +60,7 @@ interface Lane {
 
 /** A request without an outcome; also what {@link RequestClient.cancel} takes. */
 export interface PendingRequest extends RequestRef {
-  readonly options: RequestOptions;
+  readonly spec: RequestSpec;
   readonly lane: Lane;
   readonly deadline: number;
   /** Under which it was first sent; never changed afterwards. */
@@ -82,7 +82,8 @@ const MAX_ID = 2 ** 32 - 1;
 export class RequestClient {
   readonly #endpoint: Endpoint;
   readonly #random: (length: number) => Uint8Array;
-  readonly #lanes = new Map<bigint, Lane>();
+  readonly #lanes = new Map<Peer, Lane[]>();
+  readonly #laneByInstance = new Map<bigint, Lane>();
   /** No later than the first deadline or retransmission. */
   #nextTimeout = Number.POSITIVE_INFINITY;
 
@@ -92,8 +93,8 @@ export class RequestClient {
   }
 
   /** @throws UdpToolError `bad-usage`, `not-cbor`, `too-large`, `no-address` or `busy`; anything later goes to `settle` */
-  request(options: RequestOptions, now: number): PendingRequest {
-    const { peer, command } = options;
+  request(spec: RequestSpec, now: number): PendingRequest {
+    const { peer, command } = spec;
     if (!COMMAND_NAME.test(command)) {
       throw new UdpToolError('bad-usage', `"${command}" cannot be the name of a command.`, {
         hint: 'Names have lower-case letters, digits, dots, dashes and underscores. See them with "help".',
@@ -104,11 +105,11 @@ export class RequestClient {
     }
     const lane = this.#laneFor(peer);
     const request: PendingRequest = {
-      options,
+      spec,
       lane,
       instance: lane.instance,
       id: lane.nextId,
-      deadline: now + Math.min(options.timeoutMs, MAX_REQUEST_MS),
+      deadline: now + Math.min(spec.timeoutMs, MAX_REQUEST_MS),
       boot: null,
       encoded: null,
       firstSentAt: 0,
@@ -142,25 +143,27 @@ export class RequestClient {
     for (const request of this.#pending()) this.#fail(request, error);
   }
 
-  /** Requests to a peer that is trusted no longer. */
+  /** Settles every request to a peer that is trusted no longer, and forgets it. */
   failPeer(peer: Peer, error: UdpToolError): void {
-    for (const request of this.#pending(peer)) this.#fail(request, error);
+    for (const request of this.#pendingOf(peer)) this.#fail(request, error);
+    for (const { instance } of this.#lanes.get(peer) ?? []) this.#laneByInstance.delete(idAt(instance));
+    this.#lanes.delete(peer);
   }
 
   /** A session can be sent on: everything that waits for its peer goes. */
   onReady(session: InitiatorSession, now: number): void {
-    for (const request of this.#pending(session.peer)) this.#attempt(request, now);
+    for (const request of this.#pendingOf(session.peer)) this.#attempt(request, now);
   }
 
   /** A session is gone: what waits for an answer on it is tried again at once. */
   onClosed(session: Session, now: number): void {
     if (session.role === 'responder') return;
-    for (const request of this.#pending(session.peer)) this.#attempt(request, now);
+    for (const request of this.#pendingOf(session.peer)) this.#attempt(request, now);
   }
 
   onMessage(session: Session, message: Message, now: number): void {
     if (session.role === 'responder' || !('instance' in message)) return;
-    const lane = this.#lanes.get(idAt(message.instance));
+    const lane = this.#laneByInstance.get(idAt(message.instance));
     const request = lane?.peer === session.peer ? lane.pending.get(message.id) : undefined;
     if (request === undefined) return;
     request.unanswered = 0;
@@ -199,15 +202,15 @@ export class RequestClient {
 
   #retry(request: PendingRequest, now: number): void {
     if (request.unanswered >= SUSPECT_AFTER_TRIES) {
-      this.#endpoint.want(request.options.peer, request.deadline, now);
-      this.#endpoint.suspect(request.options.peer, now);
+      this.#endpoint.want(request.spec.peer, request.deadline, now);
+      this.#endpoint.suspect(request.spec.peer, now);
     }
     this.#attempt(request, now);
   }
 
   /** Sends a request on whatever session there is; without one, wants one and waits. */
   #attempt(request: PendingRequest, now: number): void {
-    const { peer } = request.options;
+    const { peer } = request.spec;
     const sessions = this.#endpoint.sessionsTo(peer, now);
     const [first] = sessions;
     if (first === undefined) {
@@ -246,7 +249,7 @@ export class RequestClient {
       return;
     }
     // The rest may be on its way: ask for it a round trip after the last that came.
-    request.nextTryAt = now + request.options.peer.rtt.rto(0);
+    request.nextTryAt = now + request.spec.peer.rtt.rto(0);
   }
 
   #onError(request: PendingRequest, message: ErrorResponse, now: number): void {
@@ -265,55 +268,58 @@ export class RequestClient {
     const roundTripMs = now - request.firstSentAt;
     // What was sent once, and not held up by a slow command.
     if (request.tries === 1 && !request.acknowledged && request.assembly === null) {
-      request.options.peer.rtt.sample(roundTripMs);
+      request.spec.peer.rtt.sample(roundTripMs);
     }
     this.#forget(request);
-    request.options.settle({ ok: true, value, roundTripMs, tries: request.tries });
+    request.spec.settle({ ok: true, value, roundTripMs, tries: request.tries });
   }
 
   #fail(request: PendingRequest, error: UdpToolError, progress = progressOf(request)): void {
     this.#forget(request);
-    request.options.settle({ ok: false, error, progress });
+    request.spec.settle({ ok: false, error, progress });
   }
 
   #forget(request: PendingRequest): void {
     const { lane } = request;
     lane.pending.delete(request.id);
-    if (this.#pending(lane.peer).next().done) this.#endpoint.unwant(lane.peer);
+    if (this.#pendingOf(lane.peer).next().done) this.#endpoint.unwant(lane.peer);
   }
 
   #laneFor(peer: Peer): Lane {
-    let count = 0;
-    for (const lane of this.#lanes.values()) {
-      if (lane.peer !== peer) continue;
+    let lanes = this.#lanes.get(peer);
+    if (lanes === undefined) this.#lanes.set(peer, (lanes = []));
+    for (const lane of lanes) {
       const [oldest = lane.nextId] = lane.pending.keys();
       if (lane.nextId - oldest < REQUEST_WINDOW && lane.nextId <= MAX_ID) return lane;
-      count++;
     }
-    if (count >= MAX_LANES)
+    if (lanes.length >= MAX_LANES) {
       throw new UdpToolError('busy', 'Too many requests wait for an answer of this peer.');
+    }
     const instance = this.#random(INSTANCE_BYTES);
     const lane: Lane = { peer, instance, nextId: 1, pending: new Map() };
-    this.#lanes.set(idAt(instance), lane);
+    lanes.push(lane);
+    this.#laneByInstance.set(idAt(instance), lane);
     return lane;
   }
 
-  *#pending(peer?: Peer): Generator<PendingRequest, undefined> {
-    for (const lane of this.#lanes.values()) {
-      if (peer === undefined || lane.peer === peer) yield* lane.pending.values();
-    }
+  *#pendingOf(peer: Peer): Generator<PendingRequest, undefined> {
+    for (const lane of this.#lanes.get(peer) ?? []) yield* lane.pending.values();
+  }
+
+  *#pending(): Generator<PendingRequest, undefined> {
+    for (const peer of this.#lanes.keys()) yield* this.#pendingOf(peer);
   }
 }
 
 function encode(request: PendingRequest, boot: Uint8Array): Uint8Array {
-  const { instance, id, options } = request;
+  const { instance, id, spec } = request;
   return encodeMessage({
     type: MessageType.REQUEST,
     instance,
     id,
     boot,
-    command: options.command,
-    args: options.args,
+    command: spec.command,
+    args: spec.args,
   });
 }
 
@@ -328,7 +334,7 @@ function progressOf(request: PendingRequest): RequestProgress {
 }
 
 function noAnswer(request: PendingRequest): UdpToolError {
-  const { command } = request.options;
+  const { command } = request.spec;
   switch (progressOf(request)) {
     case 'no-handshake':
       return new UdpToolError('no-answer', 'Nothing answered. The request was not executed.');

@@ -39,7 +39,7 @@ const codec = new Encoder({
 export function encodeCbor(value: unknown, outerDepth = 0): Uint8Array {
   let bytes: Uint8Array;
   try {
-    bytes = Uint8Array.from(codec.encode(value));
+    bytes = new Uint8Array(codec.encode(value));
   } catch (cause) {
     throw new UdpToolError(
       'not-cbor',
@@ -58,7 +58,7 @@ export function encodeCbor(value: unknown, outerDepth = 0): Uint8Array {
 
 /** For values that this program built itself and knows to be within the profile. */
 export function encodeTrusted(value: CborValue): Uint8Array {
-  return Uint8Array.from(codec.encode(value));
+  return new Uint8Array(codec.encode(value)); // a copy: the encoder uses its buffer again
 }
 
 /** The value, or null (inside `ok: false`) with the reason why the bytes are refused. */
@@ -68,7 +68,12 @@ export function decodeCbor(
 ): { ok: true; value: CborValue } | { ok: false; reason: string } {
   const problem = scanCbor(bytes, maxDepth);
   if (problem !== null) return { ok: false, reason: problem };
-  return { ok: true, value: codec.decode(bytes) as CborValue };
+  try {
+    return { ok: true, value: codec.decode(bytes) as CborValue };
+  } catch {
+    // Not reached as far as is known; but what comes from the network must not throw.
+    return { ok: false, reason: 'it cannot be decoded' };
+  }
 }
 
 const MAX_SAFE_HIGH_WORD = 0x1fffff;
