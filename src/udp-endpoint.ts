@@ -202,6 +202,7 @@ export class UdpEndpoint implements AsyncDisposable {
   ): Promise<Answer> {
     return new Promise((answer, fail) => {
       if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
+      if (!this.#byPeer.has(peer)) throw new UdpToolError('closed', 'The peer was removed.');
       const settle = (outcome: Outcome): void => {
         signal?.removeEventListener('abort', abort);
         if (outcome.ok)
@@ -245,19 +246,21 @@ export class UdpEndpoint implements AsyncDisposable {
         finish(result);
         this.#driver.wake();
       };
+    let result: CborValue | Promise<CborValue>;
     try {
-      const result = command.run({
+      result = command.run({
         args,
         peer: { name: this.#nameOf(peer), publicKey: peer.publicKey },
         signal: this.#closing.signal,
         commands: this.#summaries(),
       });
-      // A command that answers at once has its answer sent together with the others of this turn.
-      if (result instanceof Promise) result.then(later(succeed), later(fail));
-      else succeed(result);
     } catch (error) {
       fail(error);
+      return;
     }
+    // A command that answers at once has its answer sent together with the others of this turn.
+    if (result instanceof Promise) result.then(later(succeed), later(fail));
+    else succeed(result);
   }
 
   #summaries(): CommandSummary[] {
@@ -319,7 +322,7 @@ export class RemotePeer {
    * Asks the peer to run a command. The session is made on the way, kept for later requests, and made anew when the
    * peer restarted.
    *
-   * @throws UdpToolError `no-answer` at the deadline, `outcome-unknown` when the peer restarted meanwhile and the
+   * @throws UdpToolError `bad-usage` for a name that cannot be a command's, or no time-out; `no-answer` at the deadline, `outcome-unknown` when the peer restarted meanwhile and the
    *   command is not idempotent, `unknown-command`, `bad-arguments`, `command-failed`, `busy`, `too-large`,
    *   `not-cbor`, `no-address`, `name-not-found`, `aborted`, `closed`
    */
@@ -329,12 +332,13 @@ export class RemotePeer {
     options: RequestOptions = {},
   ): Promise<Answer> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-    if (signal?.aborted)
-      throw new UdpToolError('aborted', 'The request was aborted.', { cause: signal.reason });
+    if (!(timeoutMs > 0)) {
+      throw new UdpToolError('bad-usage', 'A time-out is a number of milliseconds above 0.');
+    }
     try {
       // Once resolved, a name is looked up again only after something failed: addresses may have changed.
       this.#resolved ??= this.#actions.resolve(this.#address(), timeoutMs);
-      await this.#resolved;
+      await unlessAborted(this.#resolved, signal);
       return await this.#actions.request(command, args, timeoutMs, signal);
     } catch (error) {
       if (error instanceof UdpToolError && LOOK_UP_AGAIN.includes(error.code)) this.#resolved = null;
@@ -365,6 +369,22 @@ export class RemotePeer {
   }
 }
 
+/** @throws UdpToolError `aborted`, as soon as the signal fires */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, fail) => {
+    abort = () => fail(new UdpToolError('aborted', 'The request was aborted.', { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 const LOOK_UP_AGAIN: readonly string[] = ['no-answer', 'name-not-found', 'aborted'];
 
 function byName(commands: readonly Command[]): ReadonlyMap<string, Command> {
@@ -376,6 +396,8 @@ function byName(commands: readonly Command[]): ReadonlyMap<string, Command> {
 /** What a command threw, as its caller may see it: no stack, no cause. */
 function commandError(error: unknown): UdpToolError {
   if (error instanceof UdpToolError && error.code === 'bad-arguments') return error;
-  const text = error instanceof Error ? error.message : String(error);
-  return new UdpToolError('command-failed', text, { cause: error });
+  // Anything can be thrown, also what has no text.
+  const text =
+    error instanceof Error ? error.message : typeof error === 'string' ? error : 'The command failed.';
+  return new UdpToolError('command-failed', String(text), { cause: error });
 }

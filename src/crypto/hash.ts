@@ -1,6 +1,5 @@
 /** BLAKE2b as crypto_generichash: unkeyed, or keyed as the protocol's key derivation (PROTOCOL §2). */
-import { concat } from '../bytes.ts';
-import { put, release, room, take, wasm } from './sodium.ts';
+import { put, putAll, release, room, take, wasm } from './sodium.ts';
 
 /** BLAKE2b of the concatenated parts, `length` bytes long (16 to 64). */
 export function blake2b(length: number, ...parts: Uint8Array[]): Uint8Array {
@@ -13,9 +12,9 @@ export function keyedBlake2b(length: number, key: Uint8Array, ...parts: Uint8Arr
 }
 
 function hash(length: number, key: Uint8Array | null, parts: Uint8Array[]): Uint8Array {
-  const input = parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts);
   const out = room(length);
-  wasm._crypto_generichash(out, length, put(input), input.length, 0, key ? put(key) : 0, key?.length ?? 0);
+  const input = putAll(parts);
+  wasm._crypto_generichash(out, length, input.address, input.length, 0, key ? put(key) : 0, key?.length ?? 0);
   const digest = take(out, length);
   release();
   return digest;

@@ -78,6 +78,18 @@ export function put(bytes: Uint8Array): number {
   return address;
 }
 
+/** Copies arguments in one behind the other, as one; they leave no copy elsewhere. */
+export function putAll(parts: readonly Uint8Array[]): { address: number; length: number } {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const address = reserve(length);
+  let offset = address;
+  for (const part of parts) {
+    wasm.HEAPU8.set(part, offset);
+    offset += part.length;
+  }
+  return { address, length };
+}
+
 /** Copies a result out. */
 export function take(address: number, length: number): Uint8Array {
   return wasm.HEAPU8.slice(address, address + length);

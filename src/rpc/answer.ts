@@ -22,8 +22,8 @@ export const ANSWER_GONE = 'answer-gone';
  * The messages that carry a value.
  * @throws UdpToolError `not-cbor` or `too-large`
  */
-export function answerMessages({ instance, id }: RequestRef, value: CborValue): Uint8Array[] {
-  const whole = encodeMessage({ type: MessageType.RESPONSE, instance, id, value });
+export function answerMessages({ lane, id }: RequestRef, value: CborValue): Uint8Array[] {
+  const whole = encodeMessage({ type: MessageType.RESPONSE, lane, id, value });
   if (whole.length <= maxMessageBytes(DATA_CAPACITY)) return [whole];
   const bytes = encodeCbor(value, MAX_DEPTH - ANSWER_DEPTH);
   if (bytes.length > MAX_ANSWER_BYTES) {
@@ -36,7 +36,7 @@ export function answerMessages({ instance, id }: RequestRef, value: CborValue): 
   return Array.from({ length: count }, (_, index) =>
     encodeMessage({
       type: MessageType.PART,
-      instance,
+      lane,
       id,
       index,
       count,

@@ -1,10 +1,20 @@
+import { EPOCH_MS } from '../session/constants.ts';
+
 // Fixed by the protocol (PROTOCOL §9, §12).
 
 /** How far a client's newest request may be ahead of its oldest without an outcome, less one; and how many ids a responder remembers. */
 export const REQUEST_WINDOW = 256;
-/** The longest that a request may be retransmitted, and how long its trace outlives the last session, in ms. */
+/** The longest that a request may be retransmitted. */
 export const MAX_REQUEST_MS = 300_000;
+/**
+ * How long what a client asked is remembered after its last session: for as long as it may retransmit, and then for as
+ * long as an OPEN that was held up may still begin a session. After it said CLOSE, the latter alone.
+ */
+export const INSTANCE_MEMORY_MS: number = MAX_REQUEST_MS + 2 * EPOCH_MS;
+export const CLOSED_INSTANCE_MEMORY_MS: number = 2 * EPOCH_MS;
 export const MAX_INSTANCES_PER_PEER = 1024;
+/** Of all its instances together. */
+export const MAX_LANES_PER_PEER = 1024;
 /** Unanswered tries after which a handshake starts beside the session. */
 export const SUSPECT_AFTER_TRIES = 2;
 
@@ -14,5 +24,5 @@ export const SUSPECT_AFTER_TRIES = 2;
 export const MAX_RUNNING_PER_PEER = 1024;
 /** Bytes of answers kept for one peer in case they have to be sent again. */
 export const MAX_KEPT_ANSWER_BYTES = 4 * 1024 * 1024;
-/** Instances that one client uses at once, each for {@link REQUEST_WINDOW} requests. */
-export const MAX_LANES = 256;
+/** A request that comes again within so many ms of its answer is a copy, not a question. */
+export const REPEAT_INTERVAL_MS = 25;

@@ -1,5 +1,5 @@
 /** The asking side: numbers requests, sends them again until they are answered, gives up at the deadline (PROTOCOL §9). */
-import { equalBytes, idAt } from '../bytes.ts';
+import { equalBytes } from '../bytes.ts';
 import { type ErrorCode, UdpToolError } from '../errors.ts';
 import type { Endpoint } from '../session/endpoint.ts';
 import { OPEN_CAPACITY } from '../session/handshake-datagrams.ts';
@@ -12,14 +12,14 @@ import {
   COMMAND_NAME,
   type ErrorResponse,
   encodeMessage,
-  INSTANCE_BYTES,
+  MAX_LANES,
   type Message,
   MessageType,
   type Part,
   type RequestRef,
 } from '../wire/messages.ts';
 import { ANSWER_GONE, Assembly } from './answer.ts';
-import { MAX_LANES, MAX_REQUEST_MS, REQUEST_WINDOW, SUSPECT_AFTER_TRIES } from './constants.ts';
+import { MAX_REQUEST_MS, REQUEST_WINDOW, SUSPECT_AFTER_TRIES } from './constants.ts';
 
 /** How far a request without an answer got: what a person needs to find out why. */
 export type RequestProgress =
@@ -49,10 +49,9 @@ export interface RequestSpec {
   readonly settle: (outcome: Outcome) => void;
 }
 
-/** One instance: a numbering of requests that the responder remembers (PROTOCOL §9.2). */
+/** A numbering of requests, of which the responder remembers the last 256 (PROTOCOL §9.2). */
 interface Lane {
-  readonly peer: Peer;
-  readonly instance: Uint8Array;
+  readonly number: number;
   nextId: number;
   /** By id, in ascending order. */
   readonly pending: Map<number, PendingRequest>;
@@ -61,7 +60,6 @@ interface Lane {
 /** A request without an outcome; also what {@link RequestClient.cancel} takes. */
 export interface PendingRequest extends RequestRef {
   readonly spec: RequestSpec;
-  readonly lane: Lane;
   readonly deadline: number;
   /** Under which it was first sent; never changed afterwards. */
   boot: Uint8Array | null;
@@ -76,14 +74,18 @@ export interface PendingRequest extends RequestRef {
 }
 
 const NO_BOOT = new Uint8Array(BOOT_BYTES);
-const MAX_REQUEST_BYTES = maxMessageBytes(OPEN_CAPACITY);
+/** [11, instance], which stands before it in an OPEN. */
+const INSTANCE_MESSAGE_BYTES = 11;
+const MAX_REQUEST_BYTES = maxMessageBytes(OPEN_CAPACITY) - INSTANCE_MESSAGE_BYTES;
 const MAX_ID = 2 ** 32 - 1;
 
 export class RequestClient {
   readonly #endpoint: Endpoint;
   readonly #random: (length: number) => Uint8Array;
-  readonly #lanes = new Map<Peer, Lane[]>();
-  readonly #laneByInstance = new Map<bigint, Lane>();
+  /** By the peer's public key: a peer that is removed and added again must not see a number twice. */
+  readonly #lanes = new Map<string, Lane[]>();
+  /** Peers of whom nothing was heard until a deadline. */
+  readonly #silent = new WeakSet<Peer>();
   /** No later than the first deadline or retransmission. */
   #nextTimeout = Number.POSITIVE_INFINITY;
 
@@ -106,8 +108,7 @@ export class RequestClient {
     const lane = this.#laneFor(peer);
     const request: PendingRequest = {
       spec,
-      lane,
-      instance: lane.instance,
+      lane: lane.number,
       id: lane.nextId,
       deadline: now + Math.min(spec.timeoutMs, MAX_REQUEST_MS),
       boot: null,
@@ -128,6 +129,7 @@ export class RequestClient {
     }
     lane.nextId++;
     lane.pending.set(request.id, request);
+    if (this.#silent.has(peer)) this.#suspect(request, now);
     this.#attempt(request, now);
     this.#nextTimeout = Math.min(this.#nextTimeout, request.deadline);
     return request;
@@ -143,11 +145,9 @@ export class RequestClient {
     for (const request of this.#pending()) this.#fail(request, error);
   }
 
-  /** Settles every request to a peer that is trusted no longer, and forgets it. */
+  /** Settles every request to a peer that is trusted no longer. */
   failPeer(peer: Peer, error: UdpToolError): void {
     for (const request of this.#pendingOf(peer)) this.#fail(request, error);
-    for (const { instance } of this.#lanes.get(peer) ?? []) this.#laneByInstance.delete(idAt(instance));
-    this.#lanes.delete(peer);
   }
 
   /** A session can be sent on: everything that waits for its peer goes. */
@@ -162,9 +162,10 @@ export class RequestClient {
   }
 
   onMessage(session: Session, message: Message, now: number): void {
-    if (session.role === 'responder' || !('instance' in message)) return;
-    const lane = this.#laneByInstance.get(idAt(message.instance));
-    const request = lane?.peer === session.peer ? lane.pending.get(message.id) : undefined;
+    if (session.role === 'responder') return;
+    this.#silent.delete(session.peer);
+    if (!('id' in message)) return;
+    const request = this.#lanesOf(session.peer)[message.lane]?.pending.get(message.id);
     if (request === undefined) return;
     request.unanswered = 0;
     switch (message.type) {
@@ -191,7 +192,7 @@ export class RequestClient {
   timeout(now: number): void {
     if (now < this.#nextTimeout) return;
     for (const request of this.#pending()) {
-      if (request.deadline <= now) this.#fail(request, noAnswer(request), progressOf(request));
+      if (request.deadline <= now) this.#expire(request);
       else if (request.nextTryAt <= now) this.#retry(request, now);
     }
     this.#nextTimeout = Number.POSITIVE_INFINITY;
@@ -201,11 +202,21 @@ export class RequestClient {
   }
 
   #retry(request: PendingRequest, now: number): void {
-    if (request.unanswered >= SUSPECT_AFTER_TRIES) {
-      this.#endpoint.want(request.spec.peer, request.deadline, now);
-      this.#endpoint.suspect(request.spec.peer, now);
-    }
+    const { peer } = request.spec;
+    peer.rtt.timedOut(request.tries);
+    if (request.unanswered >= SUSPECT_AFTER_TRIES) this.#suspect(request, now);
     this.#attempt(request, now);
+  }
+
+  #expire(request: PendingRequest): void {
+    // Where deadlines are shorter than two time-outs, no request by itself is tried often enough to tell.
+    if (request.unanswered > 0) this.#silent.add(request.spec.peer);
+    this.#fail(request, noAnswer(request));
+  }
+
+  #suspect(request: PendingRequest, now: number): void {
+    this.#endpoint.want(request.spec.peer, request.deadline, now);
+    this.#endpoint.suspect(request.spec.peer, now);
   }
 
   /** Sends a request on whatever session there is; without one, wants one and waits. */
@@ -225,10 +236,14 @@ export class RequestClient {
     const message = request.assembly === null ? this.#encoded(request) : more(request, request.assembly);
     for (const session of sessions) this.#endpoint.send(session, message);
     const jitter = 1 + (this.#random(1)[0] as number) / 512;
-    request.nextTryAt = now + peer.rtt.rto(request.tries) * jitter;
+    this.#schedule(request, now + peer.rtt.rto(request.tries) * jitter);
     request.tries++;
     request.unanswered++;
-    this.#nextTimeout = Math.min(this.#nextTimeout, request.nextTryAt);
+  }
+
+  #schedule(request: PendingRequest, at: number): void {
+    request.nextTryAt = at;
+    this.#nextTimeout = Math.min(this.#nextTimeout, at);
   }
 
   #encoded(request: PendingRequest): Uint8Array {
@@ -249,7 +264,7 @@ export class RequestClient {
       return;
     }
     // The rest may be on its way: ask for it a round trip after the last that came.
-    request.nextTryAt = now + request.spec.peer.rtt.rto(0);
+    this.#schedule(request, now + request.spec.peer.rtt.rto(0));
   }
 
   #onError(request: PendingRequest, message: ErrorResponse, now: number): void {
@@ -274,48 +289,52 @@ export class RequestClient {
     request.spec.settle({ ok: true, value, roundTripMs, tries: request.tries });
   }
 
-  #fail(request: PendingRequest, error: UdpToolError, progress = progressOf(request)): void {
+  #fail(request: PendingRequest, error: UdpToolError): void {
     this.#forget(request);
-    request.spec.settle({ ok: false, error, progress });
+    request.spec.settle({ ok: false, error, progress: progressOf(request) });
   }
 
   #forget(request: PendingRequest): void {
-    const { lane } = request;
-    lane.pending.delete(request.id);
-    if (this.#pendingOf(lane.peer).next().done) this.#endpoint.unwant(lane.peer);
+    const { peer } = request.spec;
+    this.#lanesOf(peer)[request.lane]?.pending.delete(request.id);
+    if (this.#pendingOf(peer).next().done) this.#endpoint.unwant(peer);
   }
 
   #laneFor(peer: Peer): Lane {
-    let lanes = this.#lanes.get(peer);
-    if (lanes === undefined) this.#lanes.set(peer, (lanes = []));
+    const lanes = this.#lanesOf(peer);
     for (const lane of lanes) {
       const [oldest = lane.nextId] = lane.pending.keys();
       if (lane.nextId - oldest < REQUEST_WINDOW && lane.nextId <= MAX_ID) return lane;
     }
-    if (lanes.length >= MAX_LANES) {
+    if (lanes.length === MAX_LANES) {
       throw new UdpToolError('busy', 'Too many requests wait for an answer of this peer.');
     }
-    const instance = this.#random(INSTANCE_BYTES);
-    const lane: Lane = { peer, instance, nextId: 1, pending: new Map() };
+    const lane: Lane = { number: lanes.length, nextId: 1, pending: new Map() };
     lanes.push(lane);
-    this.#laneByInstance.set(idAt(instance), lane);
     return lane;
   }
 
+  #lanesOf(peer: Peer): Lane[] {
+    const key = peer.publicKey.toString();
+    let lanes = this.#lanes.get(key);
+    if (lanes === undefined) this.#lanes.set(key, (lanes = []));
+    return lanes;
+  }
+
   *#pendingOf(peer: Peer): Generator<PendingRequest, undefined> {
-    for (const lane of this.#lanes.get(peer) ?? []) yield* lane.pending.values();
+    for (const lane of this.#lanesOf(peer)) yield* lane.pending.values();
   }
 
   *#pending(): Generator<PendingRequest, undefined> {
-    for (const peer of this.#lanes.keys()) yield* this.#pendingOf(peer);
+    for (const lanes of this.#lanes.values()) for (const lane of lanes) yield* lane.pending.values();
   }
 }
 
 function encode(request: PendingRequest, boot: Uint8Array): Uint8Array {
-  const { instance, id, spec } = request;
+  const { lane, id, spec } = request;
   return encodeMessage({
     type: MessageType.REQUEST,
-    instance,
+    lane,
     id,
     boot,
     command: spec.command,
@@ -323,8 +342,8 @@ function encode(request: PendingRequest, boot: Uint8Array): Uint8Array {
   });
 }
 
-function more({ instance, id }: RequestRef, { have }: Assembly): Uint8Array {
-  return encodeMessage({ type: MessageType.MORE, instance, id, have });
+function more({ lane, id }: RequestRef, { have }: Assembly): Uint8Array {
+  return encodeMessage({ type: MessageType.MORE, lane, id, have });
 }
 
 function progressOf(request: PendingRequest): RequestProgress {

@@ -45,7 +45,6 @@ export class RequestMachine {
     this.client.failPeer(peer, new UdpToolError('closed', 'The peer was removed.'));
     this.endpoint.removePeer(peer);
     this.#handleEvents(now);
-    this.#server.forgetPeer(peer);
   }
 
   /** Ends every session and request; what it returns is still to be sent. */
@@ -59,7 +58,10 @@ export class RequestMachine {
       switch (event.type) {
         case 'message':
           this.client.onMessage(event.session, event.message, now);
-          this.#server.onMessage(event.session, event.message, event.from);
+          this.#server.onMessage(event.session, event.message, event.from, now);
+          break;
+        case 'opened':
+          this.#server.onOpened(event.session);
           break;
         case 'ready':
           this.client.onReady(event.session, now);

@@ -1,5 +1,5 @@
 /** The answering side: executes each request at most once, and answers it as often as it is asked (PROTOCOL §9.2). */
-import { equalBytes, idAt } from '../bytes.ts';
+import { equalBytes } from '../bytes.ts';
 import { UdpToolError } from '../errors.ts';
 import type { Address } from '../session/address.ts';
 import type { Endpoint } from '../session/endpoint.ts';
@@ -17,10 +17,13 @@ import {
 import { ANSWER_GONE, answerMessages, missingParts } from './answer.ts';
 import { type Command, parseArguments } from './command.ts';
 import {
+  CLOSED_INSTANCE_MEMORY_MS,
+  INSTANCE_MEMORY_MS,
   MAX_INSTANCES_PER_PEER,
   MAX_KEPT_ANSWER_BYTES,
-  MAX_REQUEST_MS,
+  MAX_LANES_PER_PEER,
   MAX_RUNNING_PER_PEER,
+  REPEAT_INTERVAL_MS,
   REQUEST_WINDOW,
 } from './constants.ts';
 
@@ -51,15 +54,20 @@ interface Entry {
   answer: readonly Uint8Array[] | null;
   running: boolean;
   /** Where the answer goes: where its request last came from. */
-  session: Session;
+  session: ResponderSession;
   from: Address;
+  answeredAt: number;
 }
 
-/** One client instance. */
-interface Instance {
+interface Lane {
   readonly entries: Map<number, Entry>;
   highestId: number;
-  /** Live sessions that carried it. */
+}
+
+/** One client: a process on the peer's machine. */
+interface Instance {
+  readonly lanes: Map<number, Lane>;
+  /** Live sessions of this client. */
   readonly sessions: Set<Session>;
   /** When to forget it, once no session is left. */
   expiresAt: number;
@@ -69,6 +77,7 @@ interface Instance {
 
 interface PeerRecord {
   readonly instances: Map<bigint, Instance>;
+  lanes: number;
   /** Entries with an answer, the oldest first. */
   readonly answered: Set<Entry>;
   answerBytes: number;
@@ -77,7 +86,8 @@ interface PeerRecord {
 
 export class RequestServer {
   readonly #options: RequestServerOptions;
-  readonly #records = new Map<Peer, PeerRecord>();
+  /** By public key: a peer that is removed and added again is still the one who asked. */
+  readonly #records = new Map<string, PeerRecord>();
   #nextTimeout = Number.POSITIVE_INFINITY;
 
   constructor(options: RequestServerOptions) {
@@ -86,33 +96,35 @@ export class RequestServer {
 
   /** Whether the peer may open another session. */
   admits(peer: Peer): boolean {
-    return (this.#records.get(peer)?.instances.size ?? 0) < MAX_INSTANCES_PER_PEER;
+    return (this.#records.get(peer.publicKey.toString())?.instances.size ?? 0) < MAX_INSTANCES_PER_PEER;
   }
 
-  forgetPeer(peer: Peer): void {
-    this.#records.delete(peer);
+  onOpened(session: ResponderSession): void {
+    const { instances } = this.#recordOf(session.peer);
+    let instance = instances.get(session.instance);
+    if (instance === undefined) {
+      instance = { lanes: new Map(), sessions: new Set(), expiresAt: 0, final: false };
+      instances.set(session.instance, instance);
+    }
+    instance.sessions.add(session);
   }
 
-  onMessage(session: Session, message: Message, from: Address): void {
+  onMessage(session: Session, message: Message, from: Address, now: number): void {
     if (session.role === 'initiator') return;
-    if (message.type === MessageType.REQUEST) this.#onRequest(session, message, from);
-    else if (message.type === MessageType.MORE) this.#onMore(session, message, from);
+    const instance = this.#recordOf(session.peer).instances.get(session.instance);
+    if (instance === undefined) return;
+    if (message.type === MessageType.REQUEST) this.#onRequest(instance, session, message, from, now);
+    else if (message.type === MessageType.MORE) this.#onMore(instance, session, message, from, now);
   }
 
   onClosed(session: Session, byPeer: boolean, now: number): void {
-    const record = this.#records.get(session.peer);
-    if (record === undefined) return;
-    for (const [key, instance] of record.instances) {
-      if (!instance.sessions.delete(session)) continue;
-      instance.final ||= byPeer;
-      if (instance.sessions.size > 0) continue;
-      if (instance.final) {
-        this.#forget(record, key, instance);
-      } else {
-        instance.expiresAt = now + MAX_REQUEST_MS;
-        this.#nextTimeout = Math.min(this.#nextTimeout, instance.expiresAt);
-      }
-    }
+    if (session.role === 'initiator') return;
+    const instance = this.#recordOf(session.peer).instances.get(session.instance);
+    if (instance === undefined || !instance.sessions.delete(session)) return;
+    instance.final ||= byPeer;
+    if (instance.sessions.size > 0) return;
+    instance.expiresAt = now + (instance.final ? CLOSED_INSTANCE_MEMORY_MS : INSTANCE_MEMORY_MS);
+    this.#nextTimeout = Math.min(this.#nextTimeout, instance.expiresAt);
   }
 
   nextTimeout(): number {
@@ -122,43 +134,47 @@ export class RequestServer {
   timeout(now: number): void {
     if (now < this.#nextTimeout) return;
     this.#nextTimeout = Number.POSITIVE_INFINITY;
-    for (const record of this.#records.values()) {
-      for (const [key, instance] of record.instances) {
+    for (const [key, record] of this.#records) {
+      for (const [id, instance] of record.instances) {
         if (instance.sessions.size > 0) continue;
-        if (instance.expiresAt <= now) this.#forget(record, key, instance);
+        if (instance.expiresAt <= now) this.#forget(record, id, instance);
         else this.#nextTimeout = Math.min(this.#nextTimeout, instance.expiresAt);
       }
+      if (record.instances.size === 0 && record.running === 0) this.#records.delete(key);
     }
   }
 
-  #onRequest(session: ResponderSession, request: Request, from: Address): void {
+  #onRequest(
+    instance: Instance,
+    session: ResponderSession,
+    request: Request,
+    from: Address,
+    now: number,
+  ): void {
     const { endpoint } = this.#options;
-    const { peer } = session;
-    const record = this.#recordOf(peer);
-    const instance = this.#instanceOf(record, request.instance);
-    if (instance === null) {
-      endpoint.send(session, errorMessage(request, 'busy', 'Too many clients of this peer.'), from);
+    const record = this.#recordOf(session.peer);
+    const lane = this.#laneOf(record, instance, request.lane);
+    if (lane === null) {
+      endpoint.send(session, errorMessage(request, 'busy', 'Too many requests of this peer.'), from);
       return;
     }
-    instance.sessions.add(session);
-    const known = instance.entries.get(request.id);
+    const known = lane.entries.get(request.id);
     if (known !== undefined) {
-      known.session = session;
-      known.from = from;
-      this.#answerAgain(request, known);
+      this.#answerAgain(request, known, session, from, now);
       return;
     }
-    if (request.id <= instance.highestId - REQUEST_WINDOW) {
+    if (request.id <= lane.highestId - REQUEST_WINDOW) {
       endpoint.send(session, unknownOutcome(request), from);
       return;
     }
-    const entry: Entry = { answer: null, running: false, session, from };
-    this.#remember(record, instance, request.id, entry);
-    this.#execute(record, request, entry, peer);
+    const entry: Entry = { answer: null, running: false, session, from, answeredAt: now };
+    this.#remember(record, lane, request.id, entry);
+    this.#execute(record, request, entry);
   }
 
-  #execute(record: PeerRecord, request: Request, entry: Entry, peer: Peer): void {
+  #execute(record: PeerRecord, request: Request, entry: Entry): void {
     const { endpoint, execute, onRequest } = this.#options;
+    const { peer } = entry.session;
     const finish = (result: CommandResult): void => {
       const messages = encodeResult(request, result);
       this.#keep(record, entry, messages);
@@ -192,67 +208,74 @@ export class RequestServer {
     record.running++;
     entry.running = true;
     execute({ peer, command, args }, (result) => {
+      if (!entry.running) return; // a command has one outcome
       record.running--;
       entry.running = false;
       finish(result);
     });
   }
 
-  #answerAgain(request: RequestRef, entry: Entry, have?: Uint8Array): void {
-    const { endpoint } = this.#options;
-    const send = (message: Uint8Array): void => endpoint.send(entry.session, message, entry.from);
+  #onMore(instance: Instance, session: ResponderSession, request: More, from: Address, now: number): void {
+    const entry = instance.lanes.get(request.lane)?.entries.get(request.id);
+    if (entry !== undefined) {
+      this.#answerAgain(request, entry, session, from, now, request.have);
+      return;
+    }
+    const gone = errorMessage(request, ANSWER_GONE, 'Nothing is known of that request: ask anew.');
+    this.#options.endpoint.send(session, gone, from);
+  }
+
+  #answerAgain(
+    request: RequestRef,
+    entry: Entry,
+    session: ResponderSession,
+    from: Address,
+    now: number,
+    have?: Uint8Array,
+  ): void {
+    entry.session = session;
+    entry.from = from;
+    if (now - entry.answeredAt < REPEAT_INTERVAL_MS) return;
+    entry.answeredAt = now;
+    const send = (message: Uint8Array): void => this.#options.endpoint.send(session, message, from);
     if (entry.running) send(encodeMessage({ type: MessageType.PENDING, ...refOf(request) }));
     else if (entry.answer === null) send(unknownOutcome(request));
     else for (const message of have ? missingParts(entry.answer, have) : entry.answer) send(message);
   }
 
-  #onMore(session: ResponderSession, request: More, from: Address): void {
-    const entry = this.#records
-      .get(session.peer)
-      ?.instances.get(idAt(request.instance))
-      ?.entries.get(request.id);
-    if (entry === undefined) {
-      const gone = errorMessage(request, ANSWER_GONE, 'Nothing is known of that request: ask anew.');
-      this.#options.endpoint.send(session, gone, from);
-      return;
-    }
-    entry.session = session;
-    entry.from = from;
-    this.#answerAgain(request, entry, request.have);
-  }
-
   #recordOf(peer: Peer): PeerRecord {
-    let record = this.#records.get(peer);
+    const key = peer.publicKey.toString();
+    let record = this.#records.get(key);
     if (record === undefined) {
-      record = { instances: new Map(), answered: new Set(), answerBytes: 0, running: 0 };
-      this.#records.set(peer, record);
+      record = { instances: new Map(), lanes: 0, answered: new Set(), answerBytes: 0, running: 0 };
+      this.#records.set(key, record);
     }
     return record;
   }
 
-  #instanceOf(record: PeerRecord, id: Uint8Array): Instance | null {
-    const key = idAt(id);
-    let instance = record.instances.get(key);
-    if (instance === undefined) {
-      if (record.instances.size >= MAX_INSTANCES_PER_PEER) return null;
-      instance = { entries: new Map(), highestId: 0, sessions: new Set(), expiresAt: 0, final: false };
-      record.instances.set(key, instance);
+  #laneOf(record: PeerRecord, instance: Instance, number: number): Lane | null {
+    let lane = instance.lanes.get(number);
+    if (lane === undefined) {
+      if (record.lanes >= MAX_LANES_PER_PEER) return null;
+      record.lanes++;
+      lane = { entries: new Map(), highestId: 0 };
+      instance.lanes.set(number, lane);
     }
-    return instance;
+    return lane;
   }
 
   /** Remembers an id, and forgets those that fell out of the window. */
-  #remember(record: PeerRecord, instance: Instance, id: number, entry: Entry): void {
-    instance.entries.set(id, entry);
-    if (id <= instance.highestId) return;
+  #remember(record: PeerRecord, lane: Lane, id: number, entry: Entry): void {
+    lane.entries.set(id, entry);
+    if (id <= lane.highestId) return;
     const floor = id - REQUEST_WINDOW;
-    const from = Math.max(1, instance.highestId - REQUEST_WINDOW + 1);
-    for (let old = from; old <= Math.min(floor, instance.highestId); old++) {
-      const dropped = instance.entries.get(old);
+    const from = Math.max(1, lane.highestId - REQUEST_WINDOW + 1);
+    for (let old = from; old <= Math.min(floor, lane.highestId); old++) {
+      const dropped = lane.entries.get(old);
       if (dropped !== undefined) this.#release(record, dropped);
-      instance.entries.delete(old);
+      lane.entries.delete(old);
     }
-    instance.highestId = id;
+    lane.highestId = id;
   }
 
   #keep(record: PeerRecord, entry: Entry, answer: readonly Uint8Array[]): void {
@@ -272,17 +295,20 @@ export class RequestServer {
     entry.answer = null;
   }
 
-  #forget(record: PeerRecord, key: bigint, instance: Instance): void {
-    for (const entry of instance.entries.values()) this.#release(record, entry);
-    record.instances.delete(key);
+  #forget(record: PeerRecord, id: bigint, instance: Instance): void {
+    for (const lane of instance.lanes.values()) {
+      for (const entry of lane.entries.values()) this.#release(record, entry);
+    }
+    record.lanes -= instance.lanes.size;
+    record.instances.delete(id);
   }
 }
 
 const RESTARTED =
   'The other side restarted while this request was under way: it may or may not have been executed.';
 
-function refOf({ instance, id }: RequestRef): RequestRef {
-  return { instance, id };
+function refOf({ lane, id }: RequestRef): RequestRef {
+  return { lane, id };
 }
 
 function encodeResult(request: Request, result: CommandResult): Uint8Array[] {

@@ -35,3 +35,5 @@ export const HELLO_LIFETIME_MS = 30_000;
 /** How often dead sessions are looked for; they are refused at once all the same. */
 export const SWEEP_INTERVAL_MS = 10_000;
 export const MAX_ADDRESSES_PER_PEER = 8;
+/** Encoded messages that wait in one session for the end of a turn. */
+export const MAX_OUTBOX_BYTES = 1024 * 1024;

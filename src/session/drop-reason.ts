@@ -1,5 +1,6 @@
 /** Why a datagram was answered with silence. Each reason has a counter, and nothing else happens (PROTOCOL §11). */
 export const DROP_REASONS = [
+  'bad-source', // port 0, which nothing can be sent back to
   'too-short',
   'too-long',
   'unknown-type',

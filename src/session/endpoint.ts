@@ -8,9 +8,16 @@
 import { idAt } from '../bytes.ts';
 import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
 import { UdpToolError } from '../errors.ts';
-import { countFitting } from '../wire/envelope.ts';
+import { countFitting, packEnvelope } from '../wire/envelope.ts';
 import { counterOf, DatagramType, HEADER_BYTES, MAX_DATAGRAM_BYTES, receiverOf } from '../wire/header.ts';
-import { BOOT_BYTES, encodeMessage, type Message, MessageType, PATH_DATA_BYTES } from '../wire/messages.ts';
+import {
+  BOOT_BYTES,
+  encodeMessage,
+  INSTANCE_BYTES,
+  type Message,
+  MessageType,
+  PATH_DATA_BYTES,
+} from '../wire/messages.ts';
 import { type Address, sameAddress } from './address.ts';
 import {
   HELLO_LIFETIME_MS,
@@ -23,6 +30,7 @@ import {
 import { DROP_REASONS, type DropReason } from './drop-reason.ts';
 import {
   CHALLENGE_BYTES,
+  DATA_CAPACITY,
   HELLO_BYTES,
   MIN_DATA_BYTES,
   MIN_OPEN_BYTES,
@@ -46,6 +54,8 @@ export type EndpointEvent =
   /** A session that can be sent on, though not confirmed yet: time to send what waits. */
   | { readonly type: 'ready'; readonly session: InitiatorSession }
   | { readonly type: 'confirmed'; readonly session: InitiatorSession }
+  /** A client's session began; `session.instance` says which client's. */
+  | { readonly type: 'opened'; readonly session: ResponderSession }
   /** No message of this session follows; `byPeer` when the peer said that it forgets everything. */
   | { readonly type: 'closed'; readonly session: Session; readonly byPeer: boolean };
 
@@ -59,6 +69,8 @@ export interface EndpointOptions {
 
 export class Endpoint {
   readonly boot: Uint8Array;
+  /** Names this client: what every OPEN says first. */
+  readonly #instanceMessage: Uint8Array;
   /** Datagrams dropped, by reason. */
   readonly drops: Record<DropReason, number>;
   readonly #own: KeyPair;
@@ -78,6 +90,8 @@ export class Endpoint {
     this.#own = options.keyPair;
     this.#random = options.random;
     this.boot = options.random(BOOT_BYTES);
+    const instance = options.random(INSTANCE_BYTES);
+    this.#instanceMessage = encodeMessage({ type: MessageType.INSTANCE, instance });
     this.drops = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
     this.#responder = new Responder({
       own: options.keyPair,
@@ -120,6 +134,11 @@ export class Endpoint {
     this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
     this.#abandonHandshake(peer);
     for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
+    peer.wipe();
+  }
+
+  trusts(peer: Peer): boolean {
+    return this.#peers.get(peer.index) === peer;
   }
 
   setAddresses(peer: Peer, addresses: readonly Address[]): void {
@@ -192,6 +211,9 @@ export class Endpoint {
     const transmits = this.drain(now);
     for (const peer of this.#peers.values()) this.#abandonHandshake(peer);
     for (const session of this.#sessions.values()) this.#drop(session, false);
+    for (const peer of this.#peers.values()) peer.wipe();
+    this.#peers.clear();
+    this.#peersByTag.clear();
     this.#responder.close();
     return transmits;
   }
@@ -229,6 +251,7 @@ export class Endpoint {
   }
 
   #receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    if (from.port === 0) return 'bad-source';
     if (datagram.length < MIN_DATA_BYTES) return 'too-short';
     if (datagram.length > MAX_DATAGRAM_BYTES) return 'too-long';
     switch (datagram[0]) {
@@ -275,9 +298,10 @@ export class Endpoint {
     const challenge = handshake.openChallenge(datagram);
     if (challenge === null) return 'bad-box';
     const { peer } = handshake;
-    const [first] = peer.addresses;
-    if (first === undefined) return 'unknown-hello';
-    const address = peer.addresses.find((known) => sameAddress(known, from)) ?? first;
+    // From an address that we do not know, it came from one of those that we do: each has its turn.
+    const turn = peer.addresses[peer.challenges++ % peer.addresses.length];
+    const address = peer.addresses.find((known) => sameAddress(known, from)) ?? turn;
+    if (address === undefined) return 'unknown-hello';
     const session = handshake.accept(challenge, this.#own, address, now, this.#random, this.#fraction());
     if (session === null) return 'bad-key';
     if (this.#sessions.has(session.localId)) {
@@ -314,7 +338,7 @@ export class Endpoint {
     const { peer } = session;
     this.#addSession(session, now);
     peer.inbound.add(session);
-    const reason = this.#receiveFrom(session, datagram, OPEN_BOX_OFFSET, counter, from, now);
+    const reason = this.#receiveFirst(session, datagram, counter, from, now);
     if (reason !== null) {
       this.#drop(session, false);
       return reason;
@@ -331,6 +355,24 @@ export class Endpoint {
     return this.#receiveFrom(session, datagram, HEADER_BYTES, counter, from, now);
   }
 
+  /** The OPEN that begins a session must say first which client it is of. */
+  #receiveFirst(
+    session: ResponderSession,
+    datagram: Uint8Array,
+    counter: number,
+    from: Address,
+    now: number,
+  ): DropReason | null {
+    const received = session.receive(datagram, OPEN_BOX_OFFSET, counter, now);
+    if (!received.ok) return received.reason;
+    const [first] = received.messages;
+    if (first?.type !== MessageType.INSTANCE) return 'bad-envelope';
+    session.instance = idAt(first.instance);
+    this.#events.push({ type: 'opened', session });
+    this.#handleAll(session, received, datagram.length, from, now);
+    return null;
+  }
+
   #receiveFrom(
     session: Session,
     datagram: Uint8Array,
@@ -341,13 +383,26 @@ export class Endpoint {
   ): DropReason | null {
     const received = session.receive(datagram, boxOffset, counter, now);
     if (!received.ok) return received.reason;
+    this.#handleAll(session, received, datagram.length, from, now);
+    return null;
+  }
+
+  #handleAll(
+    session: Session,
+    { messages, newest }: { messages: readonly Message[]; newest: boolean },
+    length: number,
+    from: Address,
+    now: number,
+  ): void {
     if (session.role === 'initiator') {
       if (!session.confirmed) this.#confirm(session, now);
-    } else if (session.paths.received(from, datagram.length, received.newest, now)) {
+    } else if (session.paths.received(from, length, newest, now)) {
       this.#challengePath(session, from, now);
     }
-    for (const message of received.messages) this.#handle(session, message, from);
-    return null;
+    for (const message of messages) {
+      this.#handle(session, message, from);
+      if (!this.#sessions.has(session.localId)) return; // a CLOSE: nothing after it counts
+    }
   }
 
   #handle(session: Session, message: Message, from: Address): void {
@@ -366,6 +421,8 @@ export class Endpoint {
       case MessageType.PATH_RESPONSE:
         if (session.role === 'responder') session.paths.respond(from, message.data);
         return;
+      case MessageType.INSTANCE:
+        return; // it was heard when the session began
       default:
         this.#events.push({ type: 'message', session, message, from });
     }
@@ -374,7 +431,7 @@ export class Endpoint {
   // Handshakes
 
   #startHandshake(peer: Peer, token: Uint8Array | null, now: number): void {
-    if (peer.handshake !== null || peer.addresses.length === 0) return;
+    if (peer.handshake !== null || peer.addresses.length === 0 || !this.trusts(peer)) return;
     const handshake = new Handshake(peer, token, now, this.#random);
     peer.handshake = handshake;
     this.#handshakes.set(handshake.id, handshake);
@@ -392,6 +449,7 @@ export class Endpoint {
         this.#abandonHandshake(peer);
         this.#startHandshake(peer, null, now);
       } else {
+        peer.rtt.timedOut(handshake.tries);
         for (const to of peer.addresses) this.#transmits.push({ datagram: handshake.hello, to });
         handshake.nextTryAt = now + this.#rto(peer, handshake.tries);
         handshake.tries++;
@@ -399,12 +457,15 @@ export class Endpoint {
       return;
     }
     handshake.tries++;
+    peer.rtt.timedOut(handshake.tries);
     if (handshake.tries < MAX_OPEN_TRIES) {
       this.#withOutbox.add(session);
       handshake.nextTryAt = now + this.#rto(peer, handshake.tries);
       return;
     }
     this.#abandonHandshake(peer);
+    this.#retire(session, now);
+    if (peer.unconfirmed === session) peer.unconfirmed = null;
     if (wanted) this.#startHandshake(peer, null, now);
   }
 
@@ -461,42 +522,41 @@ export class Endpoint {
   }
 
   #challengePath(session: ResponderSession, to: Address, now: number): void {
-    const data = this.#random(PATH_DATA_BYTES);
-    session.paths.challenge(to, data, now);
-    this.send(session, encodeMessage({ type: MessageType.PATH_CHALLENGE, data }), to);
+    const data = session.paths.challenge(to, this.#random(PATH_DATA_BYTES), now);
+    // In a datagram of its own: behind a large answer, the limit of the path would hold it back.
+    this.#transmit(session, [encodeMessage({ type: MessageType.PATH_CHALLENGE, data })], to);
   }
 
   #drainOutbox(session: Session, now: number): void {
     const { outbox } = session;
     if (!session.isAlive(now)) {
-      outbox.length = 0;
+      outbox.clear();
       return;
     }
-    if (outbox.length === 0 && session.role === 'initiator' && !session.confirmed) {
+    const opening = session.role === 'initiator' && !session.confirmed;
+    if (outbox.empty && opening) {
       this.send(session, encodeMessage({ type: MessageType.PING, number: session.sent }));
     }
-    let start = 0;
-    while (start < outbox.length) {
-      const { to } = outbox[start] as { to: Address };
-      let end = start + 1;
-      while (end < outbox.length && sameAddress((outbox[end] as { to: Address }).to, to)) end++;
-      const messages = outbox.slice(start, end).map((outgoing) => outgoing.message);
+    const preamble = opening ? [this.#instanceMessage] : [];
+    const capacity = session.capacity - (opening ? this.#instanceMessage.length : 0);
+    for (const { to, messages } of outbox.take()) {
       for (let from = 0; from < messages.length; ) {
         // A message too long for a datagram is refused before it is queued.
-        const count = Math.max(1, countFitting(messages, from, session.capacity));
-        this.#transmit(session, messages.slice(from, from + count), to);
+        const count = Math.max(1, countFitting(messages, from, capacity));
+        this.#transmit(session, [...preamble, ...messages.slice(from, from + count)], to);
         from += count;
       }
-      start = end;
     }
-    outbox.length = 0;
   }
 
   #transmit(session: Session, messages: readonly Uint8Array[], to: Address): void {
-    const datagram = session.seal(messages);
-    // On a path that is not validated, what would be too much is not sent; the peer asks again.
-    if (session.role === 'responder' && !session.paths.spend(to, datagram.length)) return;
-    this.#transmits.push({ datagram, to });
+    const envelope = packEnvelope(messages, session.capacity);
+    if (session.role === 'responder') {
+      // On a path that is not validated, what would be too much is not sent; the peer asks again.
+      const length = envelope.length + MAX_DATAGRAM_BYTES - DATA_CAPACITY;
+      if (!session.paths.spend(to, length)) return;
+    }
+    this.#transmits.push({ datagram: session.seal(envelope), to });
   }
 
   #rto(peer: Peer, tries: number): number {

@@ -7,7 +7,7 @@ import { concat, equalBytes, idAt, idBytes, toHex, utf8 } from '../bytes.ts';
 import { KEY_BYTES, NONCE_BYTES, open, seal } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
 import { type KeyPair, keyPairFromSecret, SecretKey } from '../crypto/keys.ts';
-import { type Address, formatAddress } from './address.ts';
+import { type Address, formatAddress, sameAddress } from './address.ts';
 import { CACHED_CHALLENGES, EPOCH_MS } from './constants.ts';
 import { TOKEN_BYTES } from './handshake-datagrams.ts';
 import type { Peer } from './peer.ts';
@@ -22,8 +22,14 @@ const ID_SPACE = 2n ** 64n;
 export interface HandshakeState {
   readonly chainingKey: Uint8Array;
   readonly peerIndex: number;
-  /** Whether the OPEN came from the address that the CHALLENGE was sent to. */
-  readonly sameAddress: boolean;
+  /** Whether the OPEN came from the only address that the CHALLENGE was sent to. */
+  readonly addressProved: boolean;
+}
+
+interface IssuedChallenge {
+  readonly id: bigint;
+  readonly datagram: Uint8Array;
+  readonly to: Address;
 }
 
 export class Epoch {
@@ -34,7 +40,9 @@ export class Epoch {
   readonly ephemeral: KeyPair;
   readonly #key: Uint8Array;
   readonly #consumed = new Set<bigint>();
-  readonly #challenges = new Map<Peer, Map<string, Uint8Array>>();
+  readonly #challenges = new Map<Peer, Map<string, IssuedChallenge>>();
+  /** Ids whose CHALLENGE went to more than one address: to have seen it proves none. */
+  readonly #shared = new Set<bigint>();
   #nextId: bigint;
 
   constructor(now: number, random: (length: number) => Uint8Array) {
@@ -56,17 +64,23 @@ export class Epoch {
   sealCookie(id: bigint, chainingKey: Uint8Array, peerIndex: number, address: Address): Uint8Array {
     const index = new Uint8Array(PEER_INDEX_BYTES);
     new DataView(index.buffer).setUint32(0, peerIndex);
-    return seal(concat(chainingKey, index, this.#addressHash(address)), cookieNonce(id), this.#key);
+    const state = concat(chainingKey, index, this.#addressHash(address));
+    const cookie = seal(state, cookieNonce(id), this.#key);
+    state.fill(0);
+    return cookie;
   }
 
   openCookie(id: bigint, cookie: Uint8Array, from: Address): HandshakeState | null {
     const state = open(cookie, cookieNonce(id), this.#key);
     if (state === null) return null;
-    return {
+    const addressHash = state.subarray(KEY_BYTES + PEER_INDEX_BYTES);
+    const opened = {
       chainingKey: state.slice(0, KEY_BYTES),
       peerIndex: new DataView(state.buffer).getUint32(KEY_BYTES),
-      sameAddress: equalBytes(state.subarray(KEY_BYTES + PEER_INDEX_BYTES), this.#addressHash(from)),
+      addressProved: !this.#shared.has(id) && equalBytes(addressHash, this.#addressHash(from)),
     };
+    state.fill(0);
+    return opened;
   }
 
   isConsumed(id: bigint): boolean {
@@ -81,11 +95,14 @@ export class Epoch {
     return keyedBlake2b(32, this.#key, LABEL_RETRY, peer.publicKey.bytes).slice(0, TOKEN_BYTES);
   }
 
-  cachedChallenge(peer: Peer, helloHash: Uint8Array): Uint8Array | undefined {
-    return this.#challenges.get(peer)?.get(toHex(helloHash));
+  /** The CHALLENGE that these HELLO bytes got before, to be sent to `from` as well. */
+  repeatChallenge(peer: Peer, helloHash: Uint8Array, from: Address): Uint8Array | undefined {
+    const issued = this.#challenges.get(peer)?.get(toHex(helloHash));
+    if (issued !== undefined && !sameAddress(issued.to, from)) this.#shared.add(issued.id);
+    return issued?.datagram;
   }
 
-  cacheChallenge(peer: Peer, helloHash: Uint8Array, challenge: Uint8Array): void {
+  rememberChallenge(peer: Peer, helloHash: Uint8Array, challenge: IssuedChallenge): void {
     let cache = this.#challenges.get(peer);
     if (cache === undefined) this.#challenges.set(peer, (cache = new Map()));
     cache.set(toHex(helloHash), challenge);
@@ -97,6 +114,7 @@ export class Epoch {
     this.ephemeral.secretKey.wipe();
     this.#challenges.clear();
     this.#consumed.clear();
+    this.#shared.clear();
   }
 
   #addressHash(address: Address): Uint8Array {

@@ -53,11 +53,12 @@ export class Paths {
     return path.challenge === null || now - path.challengedAt >= PATH_CHALLENGE_INTERVAL_MS;
   }
 
-  challenge(to: Address, data: Uint8Array, now: number): void {
-    const path = this.#find(to);
-    if (path === undefined) return;
-    path.challenge = data;
+  /** What a path challenge to that address holds: the same until it is answered, or a slow answer comes too late. */
+  challenge(to: Address, fresh: Uint8Array, now: number): Uint8Array {
+    const path = this.#find(to) ?? this.#add(to, false);
+    path.challenge ??= fresh;
     path.challengedAt = now;
+    return path.challenge;
   }
 
   /** A path response came back from `from`; true when this validated the path. */

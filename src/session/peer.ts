@@ -13,7 +13,7 @@ export class Peer {
   /** Names the peer in cookies; never used twice by one endpoint. */
   readonly index: number;
   readonly publicKey: PublicKey;
-  readonly keys: PairKeys;
+  readonly #keys: PairKeys;
   readonly rtt = new RttEstimator();
 
   /** Where to send; the initiator sends nowhere else. */
@@ -27,6 +27,8 @@ export class Peer {
   unconfirmed: InitiatorSession | null = null;
   /** HELLOs are sent until then. */
   wantedUntil = 0;
+  /** CHALLENGEs accepted: picks the address where their source does not. */
+  challenges = 0;
 
   // As responder.
   readonly inbound = new Set<ResponderSession>();
@@ -45,6 +47,19 @@ export class Peer {
     if (keys === null) throw new UdpToolError('bad-key', 'That public key is a low-order point.');
     this.index = index;
     this.publicKey = publicKey;
-    this.keys = keys;
+    this.#keys = keys;
+  }
+
+  get keys(): PairKeys {
+    return this.#keys;
+  }
+
+  wipe(): void {
+    const { pairKey, outgoing, incoming } = this.#keys;
+    pairKey.fill(0);
+    for (const { helloKey, challengeKey } of [outgoing, incoming]) {
+      helloKey.fill(0);
+      challengeKey.fill(0);
+    }
   }
 }

@@ -6,7 +6,7 @@ import type { KeyPair } from '../crypto/keys.ts';
 import { HANDSHAKE_RANDOM_BYTES, receiverOf } from '../wire/header.ts';
 import type { Address } from './address.ts';
 import type { DropReason } from './drop-reason.ts';
-import { Epoch } from './epoch.ts';
+import { Epoch, type HandshakeState } from './epoch.ts';
 import {
   cookieOf,
   helloHash,
@@ -63,8 +63,8 @@ export class Responder {
     if (peer === undefined) return 'unknown-tag';
     const hash = helloHash(datagram);
     for (const epoch of this.#epochs) {
-      const cached = epoch.cachedChallenge(peer, hash);
-      if (cached !== undefined) return cached;
+      const repeated = epoch.repeatChallenge(peer, hash, from);
+      if (repeated !== undefined) return repeated;
     }
     const { roles, helloKey, challengeKey } = peer.keys.incoming;
     const hello = openHello(datagram, helloKey);
@@ -79,7 +79,9 @@ export class Responder {
       if (!peer.meterWithToken.take(now)) return 'rate-limited';
     }
 
-    const encapsulated = kemEncapsulate(hello.kemPublicKey, random(KEM_ENCAPSULATION_SEED_BYTES));
+    const seed = random(KEM_ENCAPSULATION_SEED_BYTES);
+    const encapsulated = kemEncapsulate(hello.kemPublicKey, seed);
+    seed.fill(0);
     if (encapsulated === null) return 'bad-key';
     const half = { boot, ephemeral: epoch.ephemeral.publicKey.bytes, kemCiphertext: encapsulated.ciphertext };
     const chainingKey = deriveChainingKey(encapsulated.secret, roles, datagram, half);
@@ -96,50 +98,64 @@ export class Responder {
     );
     encapsulated.secret.fill(0);
     chainingKey.fill(0);
-    epoch.cacheChallenge(peer, hash, challenge);
+    epoch.rememberChallenge(peer, hash, { id, datagram: challenge, to: from });
     return challenge;
   }
 
   /** The session that an OPEN begins, whose envelope is not opened yet; or why there is none. */
   open(datagram: Uint8Array, from: Address, now: number): ResponderSession | DropReason {
-    const { own } = this.#options;
     const id = receiverOf(datagram);
     if (this.#epochs.some((epoch) => epoch.isConsumed(id))) return 'consumed';
     for (const epoch of this.#epochs) {
       const state = epoch.openCookie(id, cookieOf(datagram), from);
       if (state === null) continue;
-      const peer = this.#options.peerByIndex(state.peerIndex);
-      if (peer === undefined) return 'unknown-tag';
-      if (!this.#options.admits(peer)) return 'peer-full';
-      const initiatorEphemeral = openKeyBox(datagram, deriveOpenKey(state.chainingKey));
-      if (initiatorEphemeral === null) return 'bad-box';
-      epoch.consume(id);
-
-      const { roles } = peer.keys.incoming;
-      const es = sharedKey(initiatorEphemeral, own.secretKey.expose());
-      const se = sharedKey(roles.initiator, epoch.ephemeral.secretKey.expose());
-      const ee = sharedKey(initiatorEphemeral, epoch.ephemeral.secretKey.expose());
-      if (es === null || se === null || ee === null) return 'bad-key';
-      const keys = deriveSessionKeys(
-        peer.keys.pairKey,
-        { es, se, ee },
-        state.chainingKey,
-        idBytes(id),
-        initiatorEphemeral,
-        roles,
-      );
+      const session = this.#begin(datagram, id, state, epoch, from, now);
       state.chainingKey.fill(0);
-      return new ResponderSession({
-        peer,
-        localId: id,
-        remoteId: keys.initiatorId,
-        sendKey: keys.responderToInitiator,
-        receiveKey: keys.initiatorToResponder,
-        now,
-        paths: new Paths(from, state.sameAddress),
-      });
+      return session;
     }
     return 'bad-cookie';
+  }
+
+  #begin(
+    datagram: Uint8Array,
+    id: bigint,
+    { peerIndex, chainingKey, addressProved }: HandshakeState,
+    epoch: Epoch,
+    from: Address,
+    now: number,
+  ): ResponderSession | DropReason {
+    const peer = this.#options.peerByIndex(peerIndex);
+    if (peer === undefined) return 'unknown-tag';
+    if (!this.#options.admits(peer)) return 'peer-full';
+    const openKey = deriveOpenKey(chainingKey);
+    const initiatorEphemeral = openKeyBox(datagram, openKey);
+    openKey.fill(0);
+    if (initiatorEphemeral === null) return 'bad-box';
+    epoch.consume(id);
+
+    const { roles } = peer.keys.incoming;
+    const ownEphemeral = epoch.ephemeral.secretKey.expose();
+    const es = sharedKey(initiatorEphemeral, this.#options.own.secretKey.expose());
+    const se = sharedKey(roles.initiator, ownEphemeral);
+    const ee = sharedKey(initiatorEphemeral, ownEphemeral);
+    if (es === null || se === null || ee === null) return 'bad-key';
+    const keys = deriveSessionKeys(
+      peer.keys.pairKey,
+      { es, se, ee },
+      chainingKey,
+      idBytes(id),
+      initiatorEphemeral,
+      roles,
+    );
+    return new ResponderSession({
+      peer,
+      localId: id,
+      remoteId: keys.initiatorId,
+      sendKey: keys.responderToInitiator,
+      receiveKey: keys.initiatorToResponder,
+      now,
+      paths: new Paths(from, addressProved),
+    });
   }
 
   #currentEpoch(now: number): Epoch {

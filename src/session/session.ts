@@ -1,6 +1,6 @@
 /** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
 import { open } from '../crypto/box.ts';
-import { packEnvelope, unpackEnvelope } from '../wire/envelope.ts';
+import { unpackEnvelope } from '../wire/envelope.ts';
 import { COUNTER_LIMIT, HEADER_BYTES } from '../wire/header.ts';
 import type { Message } from '../wire/messages.ts';
 import type { Address } from './address.ts';
@@ -13,6 +13,7 @@ import {
 } from './constants.ts';
 import type { DropReason } from './drop-reason.ts';
 import { DATA_CAPACITY, OPEN_CAPACITY, type OpenPrefix, sealData, sealOpen } from './handshake-datagrams.ts';
+import { Outbox } from './outbox.ts';
 import type { Paths } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -28,21 +29,16 @@ export interface SessionOptions {
   readonly now: number;
 }
 
-interface Outgoing {
-  readonly message: Uint8Array;
-  readonly to: Address;
-}
-
 /** What both roles share. */
 abstract class SessionBase {
   readonly peer: Peer;
   readonly localId: bigint;
-  readonly outbox: Outgoing[] = [];
+  readonly outbox = new Outbox();
   readonly createdAt: number;
   /** Refused from then on, both ways. */
   expiresAt: number;
   protected readonly remoteId: Uint8Array;
-  protected readonly sendKey: Uint8Array;
+  readonly #sendKey: Uint8Array;
   readonly #receiveKey: Uint8Array;
   readonly #window = new ReplayWindow();
   readonly #idleMs: number;
@@ -53,7 +49,7 @@ abstract class SessionBase {
     this.peer = options.peer;
     this.localId = options.localId;
     this.remoteId = options.remoteId;
-    this.sendKey = options.sendKey;
+    this.#sendKey = options.sendKey;
     this.#receiveKey = options.receiveKey;
     this.createdAt = options.now;
     this.expiresAt = options.now + SESSION_LIFETIME_MS;
@@ -103,20 +99,19 @@ abstract class SessionBase {
   }
 
   wipe(): void {
-    this.sendKey.fill(0);
+    this.#sendKey.fill(0);
     this.#receiveKey.fill(0);
     this.expiresAt = 0;
-    this.outbox.length = 0;
+    this.outbox.clear();
   }
 
   /** Longest plaintext of the next envelope. */
   abstract get capacity(): number;
-  protected abstract sealEnvelope(envelope: Uint8Array, counter: number): Uint8Array;
+  protected abstract sealEnvelope(envelope: Uint8Array, counter: number, key: Uint8Array): Uint8Array;
 
-  /** The next datagram, with these encoded messages; they fit into {@link capacity}. */
-  seal(messages: readonly Uint8Array[]): Uint8Array {
-    const envelope = packEnvelope(messages, this.capacity);
-    const datagram = this.sealEnvelope(envelope, this.#nextCounter++);
+  /** The next datagram, of an envelope of at most {@link capacity} bytes, which is wiped. */
+  seal(envelope: Uint8Array): Uint8Array {
+    const datagram = this.sealEnvelope(envelope, this.#nextCounter++, this.#sendKey);
     envelope.fill(0);
     return datagram;
   }
@@ -159,10 +154,10 @@ export class InitiatorSession extends SessionBase {
     return this.confirmed ? DATA_CAPACITY : OPEN_CAPACITY;
   }
 
-  protected sealEnvelope(envelope: Uint8Array, counter: number): Uint8Array {
+  protected sealEnvelope(envelope: Uint8Array, counter: number, key: Uint8Array): Uint8Array {
     return this.#openPrefix === null
-      ? sealData(this.remoteId, counter, envelope, this.sendKey)
-      : sealOpen(this.#openPrefix, this.remoteId, counter, envelope, this.sendKey);
+      ? sealData(this.remoteId, counter, envelope, key)
+      : sealOpen(this.#openPrefix, this.remoteId, counter, envelope, key);
   }
 
   override wipe(): void {
@@ -175,6 +170,8 @@ export class InitiatorSession extends SessionBase {
 export class ResponderSession extends SessionBase {
   readonly role = 'responder';
   readonly paths: Paths;
+  /** The client that this session carries requests of; set by its OPEN. */
+  instance = 0n;
 
   constructor(options: SessionOptions & { paths: Paths }) {
     super(options, SESSION_IDLE_MS);
@@ -185,8 +182,8 @@ export class ResponderSession extends SessionBase {
     return DATA_CAPACITY;
   }
 
-  protected sealEnvelope(envelope: Uint8Array, counter: number): Uint8Array {
-    return sealData(this.remoteId, counter, envelope, this.sendKey);
+  protected sealEnvelope(envelope: Uint8Array, counter: number, key: Uint8Array): Uint8Array {
+    return sealData(this.remoteId, counter, envelope, key);
   }
 }
 

@@ -62,7 +62,11 @@ export class UdpSocket {
   send(datagram: Uint8Array, to: Address): void {
     const socket = this.#sockets[isIPv6(to.ip) ? 'udp6' : 'udp4'];
     // What cannot be sent is lost, as the network may lose it: the protocol sends again, and a probe tells why.
-    socket?.send(datagram, to.port, to.ip, () => {});
+    try {
+      socket?.send(datagram, to.port, to.ip, () => {});
+    } catch {
+      // An address that Node will not send to.
+    }
   }
 
   async close(): Promise<void> {

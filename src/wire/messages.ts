@@ -14,11 +14,14 @@ export const MessageType = {
   PENDING: 8,
   PART: 9,
   MORE: 10,
+  INSTANCE: 11,
 } as const;
 
 export const INSTANCE_BYTES = 8;
 export const BOOT_BYTES = 6;
 export const PATH_DATA_BYTES = 8;
+/** Numberings of requests that one client instance may use beside each other (PROTOCOL §9.2). */
+export const MAX_LANES = 256;
 /** Bytes of a large answer in one PART: with everything around it, one full datagram. */
 export const PART_BYTES = 1152;
 /** The largest answer, encoded (PROTOCOL §8.5). */
@@ -26,16 +29,16 @@ export const MAX_ANSWER_BYTES = 65_536;
 export const MAX_PARTS: number = Math.ceil(MAX_ANSWER_BYTES / PART_BYTES);
 /** A bit for each part, first part first, most significant bit first. */
 export const HAVE_BYTES: number = Math.ceil(MAX_PARTS / 8);
-const MAX_REQUEST_ID = 2 ** 32 - 1;
+const MAX_UINT32 = 2 ** 32 - 1;
 /** A command's name: what a person can type and no terminal interprets. */
 export const COMMAND_NAME: RegExp = /^[a-z][a-z0-9._-]{0,63}$/;
 const ERROR_CODE = /^[a-z][a-z-]{0,31}$/;
 /** Bytes of UTF-8 in the text of an ERROR. */
 const MAX_ERROR_TEXT_BYTES = 512;
 
-/** A request and all that belongs to it: the instance of the client's that numbers it, and its number. */
+/** Names a request among those of one client instance: the lane that numbers it, and its number. */
 export interface RequestRef {
-  readonly instance: Uint8Array;
+  readonly lane: number;
   readonly id: number;
 }
 
@@ -73,6 +76,7 @@ export interface More extends RequestRef {
 export type Message =
   | { readonly type: typeof MessageType.PING | typeof MessageType.PONG; readonly number: number }
   | { readonly type: typeof MessageType.CLOSE }
+  | { readonly type: typeof MessageType.INSTANCE; readonly instance: Uint8Array }
   | {
       readonly type: typeof MessageType.PATH_CHALLENGE | typeof MessageType.PATH_RESPONSE;
       readonly data: Uint8Array;
@@ -93,24 +97,26 @@ export function encodeMessage(message: Message): Uint8Array {
       return encodeTrusted([type, message.number]);
     case MessageType.CLOSE:
       return encodeTrusted([type]);
+    case MessageType.INSTANCE:
+      return encodeTrusted([type, message.instance]);
     case MessageType.PATH_CHALLENGE:
     case MessageType.PATH_RESPONSE:
       return encodeTrusted([type, message.data]);
     case MessageType.REQUEST:
       return encodeCbor(
-        [type, message.instance, message.id, message.boot, message.command, message.args],
+        [type, message.lane, message.id, message.boot, message.command, message.args],
         ENVELOPE_DEPTH,
       );
     case MessageType.RESPONSE:
-      return encodeCbor([type, message.instance, message.id, message.value], ENVELOPE_DEPTH);
+      return encodeCbor([type, message.lane, message.id, message.value], ENVELOPE_DEPTH);
     case MessageType.ERROR:
-      return encodeTrusted([type, message.instance, message.id, message.code, truncateText(message.text)]);
+      return encodeTrusted([type, message.lane, message.id, message.code, truncateText(message.text)]);
     case MessageType.PENDING:
-      return encodeTrusted([type, message.instance, message.id]);
+      return encodeTrusted([type, message.lane, message.id]);
     case MessageType.PART:
-      return encodeTrusted([type, message.instance, message.id, message.index, message.count, message.bytes]);
+      return encodeTrusted([type, message.lane, message.id, message.index, message.count, message.bytes]);
     case MessageType.MORE:
-      return encodeTrusted([type, message.instance, message.id, message.have]);
+      return encodeTrusted([type, message.lane, message.id, message.have]);
   }
 }
 
@@ -129,6 +135,8 @@ export function parseMessage(value: CborValue): Message | null {
       return fields.length === 1 && isUint32(fields[0]) ? { type, number: fields[0] } : null;
     case MessageType.CLOSE:
       return fields.length === 0 ? { type } : null;
+    case MessageType.INSTANCE:
+      return fields.length === 1 && isBytes(fields[0], INSTANCE_BYTES) ? { type, instance: fields[0] } : null;
     case MessageType.PATH_CHALLENGE:
     case MessageType.PATH_RESPONSE:
       return fields.length === 1 && isBytes(fields[0], PATH_DATA_BYTES) ? { type, data: fields[0] } : null;
@@ -138,25 +146,25 @@ export function parseMessage(value: CborValue): Message | null {
 }
 
 function parseRequestMessage(type: CborValue, fields: readonly CborValue[]): Message | null {
-  const [instance, id, ...rest] = fields;
-  if (!isBytes(instance, INSTANCE_BYTES) || !isUint32(id) || id === 0) return null;
+  const [lane, id, ...rest] = fields;
+  if (!isUint32(lane) || lane >= MAX_LANES || !isUint32(id) || id === 0) return null;
   switch (type) {
     case MessageType.REQUEST: {
       const [boot, command, args] = rest;
       if (rest.length !== 3 || !isBytes(boot, BOOT_BYTES) || !Array.isArray(args)) return null;
       if (typeof command !== 'string' || !COMMAND_NAME.test(command)) return null;
-      return { type, instance, id, boot, command, args: args as readonly CborValue[] };
+      return { type, lane, id, boot, command, args: args as readonly CborValue[] };
     }
     case MessageType.RESPONSE:
-      return rest.length === 1 ? { type, instance, id, value: rest[0] } : null;
+      return rest.length === 1 ? { type, lane, id, value: rest[0] } : null;
     case MessageType.ERROR: {
       const [code, text] = rest;
       if (rest.length !== 2 || typeof code !== 'string' || !ERROR_CODE.test(code)) return null;
       if (typeof text !== 'string' || utf8(text).length > MAX_ERROR_TEXT_BYTES) return null;
-      return { type, instance, id, code, text };
+      return { type, lane, id, code, text };
     }
     case MessageType.PENDING:
-      return rest.length === 0 ? { type, instance, id } : null;
+      return rest.length === 0 ? { type, lane, id } : null;
     case MessageType.PART: {
       const [index, count, bytes] = rest;
       if (rest.length !== 3 || !isUint32(index) || !isUint32(count) || !(bytes instanceof Uint8Array))
@@ -165,11 +173,11 @@ function parseRequestMessage(type: CborValue, fields: readonly CborValue[]): Mes
       // Every part but the last is full, so a part's place follows from its index.
       const full = bytes.length === PART_BYTES;
       if (index < count - 1 ? !full : bytes.length === 0 || bytes.length > PART_BYTES) return null;
-      return { type, instance, id, index, count, bytes };
+      return { type, lane, id, index, count, bytes };
     }
     case MessageType.MORE: {
       const [have] = rest;
-      return rest.length === 1 && isBytes(have, HAVE_BYTES) ? { type, instance, id, have } : null;
+      return rest.length === 1 && isBytes(have, HAVE_BYTES) ? { type, lane, id, have } : null;
     }
     default:
       return null;
@@ -177,16 +185,16 @@ function parseRequestMessage(type: CborValue, fields: readonly CborValue[]): Mes
 }
 
 function isUint32(value: CborValue): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_REQUEST_ID;
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_UINT32;
 }
 
 function isBytes(value: CborValue, length: number): value is Uint8Array {
   return value instanceof Uint8Array && value.length === length;
 }
 
-/** Well-formed and at most {@link MAX_ERROR_TEXT_BYTES} long, cut between characters. */
+/** As the strict profile has text, and at most {@link MAX_ERROR_TEXT_BYTES} long, cut between characters. */
 function truncateText(text: string): string {
-  const bytes = utf8(text.slice(0, MAX_ERROR_TEXT_BYTES));
+  const bytes = utf8(text.slice(0, MAX_ERROR_TEXT_BYTES).replace(/^\ufeff+/, ''));
   let end = Math.min(bytes.length, MAX_ERROR_TEXT_BYTES);
   if (end < bytes.length) while (((bytes[end] as number) & 0xc0) === 0x80) end--;
   return new TextDecoder().decode(bytes.subarray(0, end));

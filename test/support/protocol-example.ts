@@ -51,7 +51,7 @@ const RANDOMNESS = {
 
 const INITIATOR_ADDRESS = { ip: '192.168.2.1', port: 50_000 };
 const RESPONDER_ADDRESS = { ip: '192.168.2.3', port: 9_999 };
-const ANSWER = { time: '2026-11-22T12:00:00+00:00', uptime: 12_345 };
+const ANSWER = { time: '2026-11-22T12:00:00.000+00:00', uptime: 12_345 };
 
 export function protocolExample(): Record<string, string> {
   const r = RANDOMNESS;
@@ -99,7 +99,7 @@ export function protocolExample(): Record<string, string> {
     roles,
   );
 
-  const ref = { instance: r.instance, id: 1 };
+  const ref = { lane: 0, id: 1 };
   const request = encodeMessage({
     type: MessageType.REQUEST,
     ...ref,
@@ -107,7 +107,8 @@ export function protocolExample(): Record<string, string> {
     command: 'time',
     args: [],
   });
-  const requestEnvelope = packEnvelope([request], OPEN_CAPACITY);
+  const instance = encodeMessage({ type: MessageType.INSTANCE, instance: r.instance });
+  const requestEnvelope = packEnvelope([instance, request], OPEN_CAPACITY);
   const prefix = { cookie, openKey, ephemeral: ephemeralPublic };
   const open = sealOpen(prefix, idBytes(sid), 0, requestEnvelope, keys.initiatorToResponder);
   const response = encodeMessage({ type: MessageType.RESPONSE, ...ref, value: ANSWER });
@@ -161,7 +162,8 @@ export function protocolExampleByEndpoints(): string[] {
   const client = new Endpoint({
     keyPair: keyPairFromSecret(SecretKey.fromBytes(r.initiatorSecretKey)),
     random: scripted([
-      fill(0x01, 6),
+      fill(0x01, 6), // its own boot id, which no datagram here shows
+      r.instance,
       r.kemKeyPairSeed,
       r.helloRandom,
       fill(0, 4), // jitter of the retransmission timer
@@ -174,6 +176,7 @@ export function protocolExampleByEndpoints(): string[] {
     keyPair: keyPairFromSecret(SecretKey.fromBytes(r.responderSecretKey)),
     random: scripted([
       r.boot,
+      fill(0x02, 8), // its own instance, likewise
       r.epochKey,
       r.responderEphemeralSecret,
       r.firstSessionId,
@@ -185,7 +188,7 @@ export function protocolExampleByEndpoints(): string[] {
   const peer = client.addPeer(keyPairFromSecret(SecretKey.fromBytes(r.responderSecretKey)).publicKey);
   client.setAddresses(peer, [RESPONDER_ADDRESS]);
 
-  const ref = { instance: r.instance, id: 1 };
+  const ref = { lane: 0, id: 1 };
   const datagrams: string[] = [];
   const only = (transmits: Transmit[]): Uint8Array => {
     if (transmits.length !== 1) throw new Error(`${transmits.length} datagrams where one is due`);
