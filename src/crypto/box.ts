@@ -1,5 +1,5 @@
 /** crypto_box: X25519, XSalsa20 and Poly1305 (PROTOCOL §2). "Seal" and "open" mean crypto_box_easy, never the anonymous crypto_box_seal. */
-import { put, release, room, take, wasm } from './sodium.ts';
+import { put, release, room, take, takeShortLived, wasm } from './sodium.ts';
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
@@ -22,7 +22,7 @@ export function sharedKey(publicKey: Uint8Array, secretKey: Uint8Array): Uint8Ar
 export function seal(plaintext: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array {
   const out = room(plaintext.length + TAG_BYTES);
   wasm._crypto_box_easy_afternm(out, put(plaintext), plaintext.length, 0, put(nonce), put(key));
-  const box = take(out, plaintext.length + TAG_BYTES);
+  const box = takeShortLived(out, plaintext.length + TAG_BYTES);
   release();
   return box;
 }
@@ -32,7 +32,7 @@ export function open(box: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8
   if (box.length < TAG_BYTES) return null;
   const out = room(box.length);
   const failed = wasm._crypto_box_open_easy_afternm(out, put(box), box.length, 0, put(nonce), put(key));
-  const plaintext = failed ? null : take(out, box.length - TAG_BYTES);
+  const plaintext = failed ? null : takeShortLived(out, box.length - TAG_BYTES);
   release();
   return plaintext;
 }

@@ -42,6 +42,17 @@ export function kemEncapsulate(
   return result;
 }
 
+let publicConstant: Uint8Array | null = null;
+
+/**
+ * libsodium leaves the randomness of the last encapsulation on its stack, from which the secret can be computed.
+ * One more, of constants that everybody knows, takes its place.
+ */
+export function forgetEncapsulation(): void {
+  publicConstant ??= kemKeyPair(new Uint8Array(KEM_KEYPAIR_SEED_BYTES)).publicKey;
+  kemEncapsulate(publicConstant, new Uint8Array(KEM_ENCAPSULATION_SEED_BYTES));
+}
+
 /** A forged ciphertext gives a secret that nobody else has (implicit rejection), never a failure. */
 export function kemDecapsulate(ciphertext: Uint8Array, secretKey: Uint8Array): Uint8Array {
   const out = room(KEM_SECRET_BYTES);

@@ -20,13 +20,15 @@ export class PublicKey {
     this.#text = bech32m.encodeFromBytes(PUBLIC_PREFIX, bytes);
   }
 
-  /** @throws UdpToolError `bad-key` unless there are 32 bytes that are no low-order point. */
+  /** @throws UdpToolError `bad-key` unless there are 32 bytes, in the one way to write that point, not of low order. */
   static fromBytes(bytes: Uint8Array): PublicKey {
     if (bytes.length !== KEY_BYTES) throw badKey(`A public key has ${KEY_BYTES} bytes, not ${bytes.length}.`);
+    if (!isCanonical(bytes))
+      throw badKey('That public key is not written as keys are: its number is too large.');
     if (sharedKey(bytes, LOW_ORDER_PROBE) === null) {
       throw badKey('That public key is a low-order point, which no honest keypair has.');
     }
-    return new PublicKey(bytes.slice());
+    return new PublicKey(new Uint8Array(bytes));
   }
 
   /** @throws UdpToolError `bad-key` when the text is no public key or fails its checksum. */
@@ -87,12 +89,15 @@ export class SecretKey extends Secret {
   static fromBytes(bytes: Uint8Array): SecretKey {
     if (bytes.length !== KEY_BYTES) throw badKey(`A secret key has ${KEY_BYTES} bytes, not ${bytes.length}.`);
     if (isAllZero(bytes)) throw badKey('A secret key of zeros is no secret.');
-    return new SecretKey(bytes.slice());
+    return new SecretKey(new Uint8Array(bytes)); // slice() of a Buffer would share it
   }
 
-  /** @param random gives that many uniform bytes, which are the key's from then on */
+  /** @param random gives that many uniform bytes; they are wiped */
   static generate(random: (length: number) => Uint8Array): SecretKey {
-    return new SecretKey(random(KEY_BYTES));
+    const bytes = random(KEY_BYTES);
+    const key = SecretKey.fromBytes(bytes);
+    bytes.fill(0);
+    return key;
   }
 
   /** @throws UdpToolError `bad-key`; the message never holds the text. */
@@ -106,11 +111,16 @@ export class SecretKey extends Secret {
   }
 
   publicKey(): PublicKey {
+    return PublicKey.fromBytes(this.publicKeyBytes());
+  }
+
+  /** For an ephemeral key, which nobody writes down: without the checks of a key from elsewhere. */
+  publicKeyBytes(): Uint8Array {
     const out = room(KEY_BYTES);
     wasm._crypto_scalarmult_base(out, put(this.expose()));
     const bytes = take(out, KEY_BYTES);
     release();
-    return PublicKey.fromBytes(bytes);
+    return bytes;
   }
 }
 
@@ -122,7 +132,7 @@ export class PresharedKey extends Secret {
       throw badKey(`A pre-shared key has ${KEY_BYTES} random bytes, not ${bytes.length}.`);
     }
     if (isAllZero(bytes)) throw badKey('A pre-shared key of zeros is no secret.');
-    return new PresharedKey(bytes.slice());
+    return new PresharedKey(new Uint8Array(bytes));
   }
 }
 
@@ -134,6 +144,15 @@ export interface KeyPair {
 /** The keypair of 32 random bytes. */
 export function keyPairFromSecret(secretKey: SecretKey): KeyPair {
   return { publicKey: secretKey.publicKey(), secretKey };
+}
+
+/** Below 2^255 − 19: X25519 ignores the top bit and reduces, so that else one point could pose as two keys. */
+function isCanonical(bytes: Uint8Array): boolean {
+  if ((bytes[31] as number) < 0x7f) return true;
+  return (
+    bytes[31] === 0x7f &&
+    !((bytes[0] as number) >= 0xed && bytes.subarray(1, 31).every((byte) => byte === 0xff))
+  );
 }
 
 /** Any clamped scalar finds a low-order point: it gives zero with every one of them. */

@@ -3,9 +3,11 @@
  *
  * The functions of libsodium-wrappers allocate for every argument, free without wiping, and throw to report a
  * forged box. Here arguments go into one scratch area that is zeroed after every call, so that neither keys nor
- * plaintext stay behind in the heap, and a failure is a return value.
+ * plaintext stay behind there, and a failure is a return value. What a function leaves on the module's own stack is
+ * out of reach; see `forgetEncapsulation` for the one case that matters.
  */
 import sodium from 'libsodium-wrappers';
+import { allocate } from '../bytes.ts';
 
 /** The part of the WebAssembly module that this project uses; addresses are byte offsets into `HEAPU8`. */
 interface Wasm {
@@ -63,6 +65,7 @@ function reserve(length: number): number {
   scratchEnd = address + ((length + 7) & ~7);
   if (scratchEnd > scratchStart + SCRATCH_BYTES) {
     scratchEnd = address;
+    release();
     throw new RangeError('more than the scratch area of the cryptography holds');
   }
   return address;
@@ -93,6 +96,13 @@ export function putAll(parts: readonly Uint8Array[]): { address: number; length:
 /** Copies a result out. */
 export function take(address: number, length: number): Uint8Array {
   return wasm.HEAPU8.slice(address, address + length);
+}
+
+/** Copies out what is short-lived and no key. */
+export function takeShortLived(address: number, length: number): Uint8Array {
+  const bytes = allocate(length);
+  bytes.set(wasm.HEAPU8.subarray(address, address + length));
+  return bytes;
 }
 
 /** Zeroes everything since the last release. Every function that calls `put` or `room` ends with this. */

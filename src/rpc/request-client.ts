@@ -120,7 +120,12 @@ export class RequestClient {
       acknowledged: false,
       assembly: null,
     };
-    const encoded = encode(request, NO_BOOT);
+    const [session] = this.#endpoint.sessionsTo(peer, now);
+    const encoded = encode(request, session?.boot ?? NO_BOOT);
+    if (session !== undefined) {
+      request.boot = session.boot;
+      request.encoded = encoded;
+    }
     if (encoded.length > MAX_REQUEST_BYTES) {
       throw new UdpToolError(
         'too-large',
@@ -229,10 +234,8 @@ export class RequestClient {
       this.#endpoint.want(peer, request.deadline, now);
       return;
     }
-    if (request.boot === null) {
-      request.boot = first.boot;
-      request.firstSentAt = now;
-    }
+    request.boot ??= first.boot;
+    if (request.tries === 0) request.firstSentAt = now;
     const message = request.assembly === null ? this.#encoded(request) : more(request, request.assembly);
     for (const session of sessions) this.#endpoint.send(session, message);
     const jitter = 1 + (this.#random(1)[0] as number) / 512;

@@ -6,7 +6,8 @@
 import { concat, equalBytes, idAt, idBytes, toHex, utf8 } from '../bytes.ts';
 import { KEY_BYTES, NONCE_BYTES, open, seal } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
-import { type KeyPair, keyPairFromSecret, SecretKey } from '../crypto/keys.ts';
+import { forgetEncapsulation } from '../crypto/kem.ts';
+import { SecretKey } from '../crypto/keys.ts';
 import { type Address, formatAddress, sameAddress } from './address.ts';
 import { CACHED_CHALLENGES, EPOCH_MS } from './constants.ts';
 import { TOKEN_BYTES } from './handshake-datagrams.ts';
@@ -37,7 +38,8 @@ export class Epoch {
   readonly endsAt: number;
   /** All keys are erased then. */
   readonly diesAt: number;
-  readonly ephemeral: KeyPair;
+  readonly ephemeral: SecretKey;
+  readonly ephemeralPublic: Uint8Array;
   readonly #key: Uint8Array;
   readonly #consumed = new Set<bigint>();
   readonly #challenges = new Map<Peer, Map<string, IssuedChallenge>>();
@@ -49,7 +51,8 @@ export class Epoch {
     this.endsAt = now + EPOCH_MS;
     this.diesAt = now + 2 * EPOCH_MS;
     this.#key = random(KEY_BYTES);
-    this.ephemeral = keyPairFromSecret(SecretKey.generate(random));
+    this.ephemeral = SecretKey.generate(random);
+    this.ephemeralPublic = this.ephemeral.publicKeyBytes();
     this.#nextId = idAt(random(8));
   }
 
@@ -76,7 +79,7 @@ export class Epoch {
     const addressHash = state.subarray(KEY_BYTES + PEER_INDEX_BYTES);
     const opened = {
       chainingKey: state.slice(0, KEY_BYTES),
-      peerIndex: new DataView(state.buffer).getUint32(KEY_BYTES),
+      peerIndex: new DataView(state.buffer, state.byteOffset).getUint32(KEY_BYTES),
       addressProved: !this.#shared.has(id) && equalBytes(addressHash, this.#addressHash(from)),
     };
     state.fill(0);
@@ -111,10 +114,11 @@ export class Epoch {
 
   wipe(): void {
     this.#key.fill(0);
-    this.ephemeral.secretKey.wipe();
+    this.ephemeral.wipe();
     this.#challenges.clear();
     this.#consumed.clear();
     this.#shared.clear();
+    forgetEncapsulation();
   }
 
   #addressHash(address: Address): Uint8Array {

@@ -73,7 +73,7 @@ export class Handshake {
     const { peer } = this;
     const { roles } = peer.keys.outgoing;
     const ephemeral = SecretKey.generate(random);
-    const ephemeralPublic = ephemeral.publicKey().bytes;
+    const ephemeralPublic = ephemeral.publicKeyBytes();
     const es = sharedKey(roles.responder, ephemeral.expose());
     const se = sharedKey(challenge.ephemeral, own.secretKey.expose());
     const ee = sharedKey(challenge.ephemeral, ephemeral.expose());

@@ -83,7 +83,7 @@ export class Responder {
     const encapsulated = kemEncapsulate(hello.kemPublicKey, seed);
     seed.fill(0);
     if (encapsulated === null) return 'bad-key';
-    const half = { boot, ephemeral: epoch.ephemeral.publicKey.bytes, kemCiphertext: encapsulated.ciphertext };
+    const half = { boot, ephemeral: epoch.ephemeralPublic, kemCiphertext: encapsulated.ciphertext };
     const chainingKey = deriveChainingKey(encapsulated.secret, roles, datagram, half);
     const id = epoch.newId(this.#options.idTaken);
     const challenge = sealChallenge(
@@ -134,7 +134,7 @@ export class Responder {
     epoch.consume(id);
 
     const { roles } = peer.keys.incoming;
-    const ownEphemeral = epoch.ephemeral.secretKey.expose();
+    const ownEphemeral = epoch.ephemeral.expose();
     const es = sharedKey(initiatorEphemeral, this.#options.own.secretKey.expose());
     const se = sharedKey(roles.initiator, ownEphemeral);
     const ee = sharedKey(initiatorEphemeral, ownEphemeral);

@@ -32,28 +32,61 @@ const codec = new Encoder({
 });
 
 /**
- * @param value may be anything: the result is checked by the same scan that a receiver applies.
- * @throws UdpToolError `not-cbor` for what the profile cannot carry: dates, bigints, functions, cycles, lone
- *   surrogates, nesting below {@link MAX_DEPTH} less `outerDepth`.
+ * @param value may be anything: what came from a command or a caller
+ * @throws UdpToolError `not-cbor` for what the profile cannot carry: dates, bigints, functions, promises, instances of
+ *   classes, cycles, lone surrogates, nesting below {@link MAX_DEPTH} less `outerDepth`
  */
 export function encodeCbor(value: unknown, outerDepth = 0): Uint8Array {
-  let bytes: Uint8Array;
+  let problem: string | null;
   try {
-    bytes = new Uint8Array(codec.encode(value));
+    problem = unsendable(value, MAX_DEPTH - outerDepth);
+    if (problem === null) return encodeTrusted(value as CborValue);
   } catch (cause) {
-    throw new UdpToolError(
-      'not-cbor',
-      'That value cannot be sent: it is not plain data, or it contains itself.',
-      {
-        cause,
-      },
-    );
+    throw new UdpToolError('not-cbor', 'That value cannot be sent: it cannot even be read.', { cause }); // a getter threw
   }
-  const problem = scanCbor(bytes, MAX_DEPTH - outerDepth);
-  if (problem === null) return bytes;
-  throw new UdpToolError('not-cbor', `That value cannot be sent: ${problem}.`, {
+  throw new UdpToolError('not-cbor', `That value cannot be sent: it holds ${problem}.`, {
     hint: 'Send null, booleans, numbers, text, bytes, arrays and plain objects; a date as its text.',
   });
+}
+
+/** What in a value the profile cannot carry, or null. cbor-x itself would send much of it as something else. */
+function unsendable(value: unknown, depth: number): string | null {
+  switch (typeof value) {
+    case 'undefined':
+    case 'boolean':
+    case 'number':
+      return null;
+    case 'string':
+      return unsendableText(value);
+    case 'object':
+      break;
+    default:
+      return `a ${typeof value}`;
+  }
+  if (value === null || value instanceof Uint8Array) return null;
+  if (depth === 0) return 'itself, or is nested too deeply';
+  if (Array.isArray(value)) return firstProblem(value, (item) => unsendable(item, depth - 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return `a ${value.constructor?.name ?? 'class'}`;
+  return firstProblem(Object.entries(value), ([key, item]) =>
+    key === '__proto__' ? 'the key __proto__' : (unsendableText(key) ?? unsendable(item, depth - 1)),
+  );
+}
+
+function unsendableText(text: string): string | null {
+  if (LONE_SURROGATE.test(text)) return 'text with half a character (a lone surrogate)';
+  return text.startsWith(BYTE_ORDER_MARK) ? 'text that begins with a byte order mark' : null;
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+const BYTE_ORDER_MARK = '\ufeff';
+
+function firstProblem<T>(items: readonly T[], problemOf: (item: T) => string | null): string | null {
+  for (const item of items) {
+    const problem = problemOf(item);
+    if (problem !== null) return problem;
+  }
+  return null;
 }
 
 /** For values that this program built itself and knows to be within the profile. */
@@ -91,11 +124,9 @@ class Scan {
   /** The argument of the head last read: a length, a count or an integer's magnitude. */
   #argument = 0;
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   item(depth: number): string | null {
@@ -132,24 +163,19 @@ class Scan {
     if (info > 27) return 'a reserved length is used';
     const width = 1 << (info - 24);
     if (this.position + width > this.#bytes.length) return 'it ends too early';
-    let smallest: number;
-    if (width === 1) {
-      this.#argument = this.#view.getUint8(this.position);
-      smallest = 24;
-    } else if (width === 2) {
-      this.#argument = this.#view.getUint16(this.position);
-      smallest = 2 ** 8;
-    } else if (width === 4) {
-      this.#argument = this.#view.getUint32(this.position);
-      smallest = 2 ** 16;
-    } else {
-      const high = this.#view.getUint32(this.position);
-      if (high > MAX_SAFE_HIGH_WORD) return 'an integer is beyond 2^53';
-      this.#argument = high * 2 ** 32 + this.#view.getUint32(this.position + 4);
-      smallest = 2 ** 32;
-    }
+    if (width === 8 && this.#uint(4) > MAX_SAFE_HIGH_WORD) return 'an integer is beyond 2^53';
+    this.#argument = this.#uint(width);
     this.position += width;
+    // What fits into half the width, or into the initial byte, belongs there.
+    const smallest = width === 1 ? 24 : 2 ** (4 * width);
     return this.#argument < smallest ? 'an integer or length is not in its shortest form' : null;
+  }
+
+  /** The next bytes as a number; beyond 2^53 it is not exact. */
+  #uint(width: number): number {
+    let value = 0;
+    for (let i = 0; i < width; i++) value = value * 256 + (this.#bytes[this.position + i] as number);
+    return value;
   }
 
   #simpleOrFloat(info: number): string | null {
@@ -194,7 +220,7 @@ class Scan {
       const problem = this.item(0);
       if (problem !== null) return problem;
       // Heads are minimal, so equal keys have equal bytes.
-      const key = String.fromCharCode(...this.#bytes.subarray(start, this.position));
+      const key = latin1.decode(this.#bytes.subarray(start, this.position));
       if (keys.has(key)) return 'a map key stands twice';
       // Keys that an object in this language would not hold as its own.
       if (key === PROTO_KEY) return 'the map key __proto__ is not allowed';
@@ -206,7 +232,9 @@ class Scan {
   }
 }
 
+/** With its head: a text of nine bytes. */
 const PROTO_KEY = '\x69__proto__';
+const latin1 = new TextDecoder('latin1');
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function unicodeProblem(text: Uint8Array): string | null {

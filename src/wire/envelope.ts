@@ -1,4 +1,5 @@
 /** The plaintext of OPEN and DATA: a CBOR array of messages, padded (PROTOCOL §7). */
+import { allocate } from '../bytes.ts';
 import { type CborValue, decodeCbor } from './cbor.ts';
 import { type Message, parseMessage } from './messages.ts';
 
@@ -32,7 +33,7 @@ export function packEnvelope(messages: readonly Uint8Array[], capacity: number):
   let length = messages.length < 24 ? 1 : MAX_ARRAY_HEAD_BYTES;
   for (const message of messages) length += message.length;
   const padded = Math.ceil((length + 1) / PADDING_BLOCK_BYTES) * PADDING_BLOCK_BYTES;
-  const plaintext = new Uint8Array(Math.min(padded, capacity));
+  const plaintext = allocate(Math.min(padded, capacity));
   let offset = 0;
   if (messages.length < 24) {
     plaintext[offset++] = 0x80 | messages.length;

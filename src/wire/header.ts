@@ -1,5 +1,7 @@
 /** The 24 clear bytes in front of every datagram, which are the nonce of its box (PROTOCOL §4.1). */
 
+import { idAt } from '../bytes.ts';
+
 export const HEADER_BYTES = 24;
 /** IPv6's minimum link MTU (1,280) less its header (40) and UDP's (8): such a datagram fragments nowhere. */
 export const MAX_DATAGRAM_BYTES = 1232;
@@ -27,21 +29,23 @@ export function sessionHeader(type: DatagramType, receiver: Uint8Array, counter:
   const header = new Uint8Array(HEADER_BYTES);
   header[0] = type;
   header.set(receiver, RECEIVER_OFFSET);
-  const view = new DataView(header.buffer);
-  view.setUint32(COUNTER_OFFSET, Math.floor(counter / 2 ** 32));
-  view.setUint32(COUNTER_OFFSET + 4, counter % 2 ** 32);
+  let rest = counter;
+  for (let i = HEADER_BYTES - 1; i >= COUNTER_OFFSET; i--) {
+    header[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
   return header;
 }
 
 /** The receiver field as a table key; the datagram must be at least a header long. */
 export function receiverOf(datagram: Uint8Array): bigint {
-  return new DataView(datagram.buffer, datagram.byteOffset).getBigUint64(RECEIVER_OFFSET);
+  return idAt(datagram, RECEIVER_OFFSET);
 }
 
 /** The counter of a session datagram, or null where a reserved byte is not zero or the counter is out of range. */
 export function counterOf(datagram: Uint8Array): number | null {
   for (let i = REST_OFFSET; i < COUNTER_OFFSET; i++) if (datagram[i] !== 0) return null;
-  const view = new DataView(datagram.buffer, datagram.byteOffset);
-  const counter = view.getUint32(COUNTER_OFFSET) * 2 ** 32 + view.getUint32(COUNTER_OFFSET + 4);
+  let counter = 0;
+  for (let i = COUNTER_OFFSET; i < HEADER_BYTES; i++) counter = counter * 256 + (datagram[i] as number);
   return counter < COUNTER_LIMIT ? counter : null;
 }

@@ -65,7 +65,7 @@ export function protocolExample(): Record<string, string> {
   const hash = helloHash(hello);
 
   const epoch = new Epoch(0, scripted([r.epochKey, r.responderEphemeralSecret, r.firstSessionId]));
-  const ephemeral = epoch.ephemeral.publicKey.bytes;
+  const ephemeral = epoch.ephemeralPublic;
   const retryToken = epoch.retryToken({ publicKey: initiator.publicKey } as Peer);
   const retry = sealRetry(retryToken, hash, challengeKey, r.retryRandom);
 
