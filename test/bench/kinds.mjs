@@ -11,7 +11,7 @@ import { createEndpoint, defineCommand } from '../../dist/index.js';
 import { Endpoint } from '../../dist/session/endpoint.js';
 import { random } from '../../dist/transport/random.js';
 import { packEnvelope, unpackEnvelope } from '../../dist/wire/envelope.js';
-import { BOOT_BYTES, encodeMessage, INSTANCE_BYTES, MessageType } from '../../dist/wire/messages.js';
+import { BOOT_BYTES, encodeMessage, MessageType } from '../../dist/wire/messages.js';
 
 export const HOST = '127.0.0.1';
 /** A sealed `time` request: header 24, tag 16, padded envelope 64. */
@@ -196,13 +196,12 @@ function flusher(endpoint, socket) {
 }
 
 function asker() {
-  const instance = random(INSTANCE_BYTES);
   const boot = random(BOOT_BYTES);
-  return (slot) => ({ type: MessageType.REQUEST, instance, id: slot + 1, boot, command: COMMAND, args: [] });
+  return (slot) => ({ type: MessageType.REQUEST, lane: 0, id: slot + 1, boot, command: COMMAND, args: [] });
 }
 
-function answerTo({ instance, id }) {
-  return { type: MessageType.RESPONSE, instance, id, value: VALUE };
+function answerTo({ lane, id }) {
+  return { type: MessageType.RESPONSE, lane, id, value: VALUE };
 }
 
 function plainDatagram(message) {

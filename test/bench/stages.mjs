@@ -7,7 +7,7 @@ import { random } from '../../dist/transport/random.js';
 import { decodeCbor, scanCbor } from '../../dist/wire/cbor.js';
 import { packEnvelope, unpackEnvelope } from '../../dist/wire/envelope.js';
 import { counterOf, HEADER_BYTES } from '../../dist/wire/header.js';
-import { BOOT_BYTES, encodeMessage, INSTANCE_BYTES, MessageType } from '../../dist/wire/messages.js';
+import { BOOT_BYTES, encodeMessage, MessageType } from '../../dist/wire/messages.js';
 import { shapes } from './flood.mjs';
 import { median } from './report.mjs';
 
@@ -64,7 +64,8 @@ function session() {
     client.send(session, encoded);
     client.drain(1);
   });
-  const sealedBatch = () => Array.from({ length: BATCH }, () => session.seal([encoded]));
+  const sealedBatch = () =>
+    Array.from({ length: BATCH }, () => session.seal(packEnvelope([encoded], CAPACITY)));
   // A counter is received once only: each batch is sealed anew, outside the measured time.
   const receiveAtSession = perCall((i, datagrams) => {
     const { ok } = inbound.receive(datagrams[i], HEADER_BYTES, counterOf(datagrams[i]), 1);
@@ -156,7 +157,7 @@ function perCall(work, prepare = () => undefined) {
 function request() {
   return {
     type: MessageType.REQUEST,
-    instance: INSTANCE,
+    lane: 0,
     id: 300,
     boot: BOOT,
     command: 'time',
@@ -164,7 +165,6 @@ function request() {
   };
 }
 
-const INSTANCE = random(INSTANCE_BYTES);
 const BOOT = random(BOOT_BYTES);
 
 function keyPair() {
