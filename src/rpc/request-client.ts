@@ -69,6 +69,8 @@ export interface PendingRequest extends RequestRef {
   /** Tries since the last sign of life. */
   unanswered: number;
   nextTryAt: number;
+  /** Of the time-out that runs. */
+  doublings: number;
   acknowledged: boolean;
   assembly: Assembly | null;
 }
@@ -117,6 +119,7 @@ export class RequestClient {
       tries: 0,
       unanswered: 0,
       nextTryAt: Number.POSITIVE_INFINITY,
+      doublings: 0,
       acknowledged: false,
       assembly: null,
     };
@@ -208,7 +211,7 @@ export class RequestClient {
 
   #retry(request: PendingRequest, now: number): void {
     const { peer } = request.spec;
-    peer.rtt.timedOut(request.tries);
+    if (request.tries > 0) peer.rtt.timedOut(request.doublings);
     if (request.unanswered >= SUSPECT_AFTER_TRIES) this.#suspect(request, now);
     this.#attempt(request, now);
   }
@@ -239,7 +242,8 @@ export class RequestClient {
     const message = request.assembly === null ? this.#encoded(request) : more(request, request.assembly);
     for (const session of sessions) this.#endpoint.send(session, message);
     const jitter = 1 + (this.#random(1)[0] as number) / 512;
-    this.#schedule(request, now + peer.rtt.rto(request.tries) * jitter);
+    request.doublings = peer.rtt.doublings(request.tries);
+    this.#schedule(request, now + peer.rtt.rto(request.doublings) * jitter);
     request.tries++;
     request.unanswered++;
   }
@@ -267,7 +271,8 @@ export class RequestClient {
       return;
     }
     // The rest may be on its way: ask for it a round trip after the last that came.
-    this.#schedule(request, now + request.spec.peer.rtt.rto(0));
+    const { rtt } = request.spec.peer;
+    this.#schedule(request, now + rtt.rto(rtt.doublings(0)));
   }
 
   #onError(request: PendingRequest, message: ErrorResponse, now: number): void {

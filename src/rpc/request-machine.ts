@@ -1,8 +1,8 @@
 /** Requests over an endpoint, both ways, as one protocol machine. */
 
 import { UdpToolError } from '../errors.ts';
-import type { Address } from '../session/address.ts';
-import { Endpoint, type EndpointOptions, type Transmit } from '../session/endpoint.ts';
+import type { Address, Transmit } from '../session/address.ts';
+import { Endpoint, type EndpointOptions } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
 import { RequestClient } from './request-client.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';

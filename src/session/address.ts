@@ -11,3 +11,9 @@ export function sameAddress(a: Address, b: Address): boolean {
 export function formatAddress(address: Address): string {
   return address.ip.includes(':') ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
 }
+
+/** A datagram to send. */
+export interface Transmit {
+  readonly datagram: Uint8Array;
+  readonly to: Address;
+}

@@ -18,15 +18,8 @@ import {
   MessageType,
   PATH_DATA_BYTES,
 } from '../wire/messages.ts';
-import { type Address, sameAddress } from './address.ts';
-import {
-  HELLO_LIFETIME_MS,
-  MAX_ADDRESSES_PER_PEER,
-  MAX_OPEN_TRIES,
-  MAX_SESSIONS_PER_PEER,
-  RETIRED_SESSION_MS,
-  SWEEP_INTERVAL_MS,
-} from './constants.ts';
+import type { Address, Transmit } from './address.ts';
+import { MAX_ADDRESSES_PER_PEER, MAX_SESSIONS_PER_PEER, SWEEP_INTERVAL_MS } from './constants.ts';
 import { DROP_REASONS, type DropReason } from './drop-reason.ts';
 import {
   CHALLENGE_BYTES,
@@ -37,16 +30,10 @@ import {
   OPEN_BOX_OFFSET,
   RETRY_BYTES,
 } from './handshake-datagrams.ts';
-import { Handshake } from './initiator.ts';
+import { Initiator } from './initiator.ts';
 import { Peer } from './peer.ts';
 import { Responder } from './responder.ts';
 import type { InitiatorSession, ResponderSession, Session } from './session.ts';
-
-/** A datagram to send. */
-export interface Transmit {
-  readonly datagram: Uint8Array;
-  readonly to: Address;
-}
 
 export type EndpointEvent =
   /** An authentic message for the layer above. An answer goes to `from`. */
@@ -75,11 +62,11 @@ export class Endpoint {
   readonly drops: Record<DropReason, number>;
   readonly #own: KeyPair;
   readonly #random: (length: number) => Uint8Array;
+  readonly #initiator: Initiator;
   readonly #responder: Responder;
   readonly #peers = new Map<number, Peer>();
   readonly #peersByTag = new Map<bigint, Peer>();
   readonly #sessions = new Map<bigint, Session>();
-  readonly #handshakes = new Map<bigint, Handshake>();
   readonly #withOutbox = new Set<Session>();
   #transmits: Transmit[] = [];
   #events: EndpointEvent[] = [];
@@ -93,6 +80,19 @@ export class Endpoint {
     const instance = options.random(INSTANCE_BYTES);
     this.#instanceMessage = encodeMessage({ type: MessageType.INSTANCE, instance });
     this.drops = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
+    this.#initiator = new Initiator({
+      own: options.keyPair,
+      random: options.random,
+      trusts: (peer) => this.trusts(peer),
+      idTaken: (id) => this.#sessions.has(id),
+      transmit: (transmit) => this.#transmits.push(transmit),
+      onSession: (session, now) => {
+        this.#addSession(session, now);
+        this.#events.push({ type: 'ready', session });
+        this.#withOutbox.add(session); // an OPEN must follow even if there is nothing to say
+      },
+      sendOpen: (session) => this.#withOutbox.add(session),
+    });
     this.#responder = new Responder({
       own: options.keyPair,
       boot: this.boot,
@@ -132,7 +132,7 @@ export class Endpoint {
   removePeer(peer: Peer): void {
     this.#peers.delete(peer.index);
     this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
-    this.#abandonHandshake(peer);
+    this.#initiator.abandon(peer);
     for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
     peer.wipe();
   }
@@ -149,8 +149,7 @@ export class Endpoint {
 
   /** Wants a session with the peer until then: starts a handshake if there is none, and keeps trying. */
   want(peer: Peer, until: number, now: number): void {
-    peer.wantedUntil = Math.max(peer.wantedUntil, until);
-    if (this.#usable(peer, now) === null) this.#startHandshake(peer, null, now);
+    this.#initiator.want(peer, until, now);
   }
 
   /** Nothing waits for the peer any more. */
@@ -160,7 +159,7 @@ export class Endpoint {
 
   /** The peer does not answer: it may have restarted, so a handshake starts beside the session. */
   suspect(peer: Peer, now: number): void {
-    this.#startHandshake(peer, null, now);
+    this.#initiator.start(peer, now);
   }
 
   /**
@@ -168,14 +167,7 @@ export class Endpoint {
    * one that works. Empty until a handshake got its CHALLENGE.
    */
   sessionsTo(peer: Peer, now: number): InitiatorSession[] {
-    const sessions: InitiatorSession[] = [];
-    const current = this.#usable(peer, now);
-    if (current !== null) {
-      sessions.push(current);
-      if (current.rekeyDue(now)) this.#startHandshake(peer, null, now);
-    }
-    if (peer.unconfirmed?.isAlive(now)) sessions.push(peer.unconfirmed);
-    return sessions;
+    return this.#initiator.sessionsTo(peer, now);
   }
 
   /** Queues an encoded message; `to` is where its answer is awaited, for a responder's session. */
@@ -209,7 +201,7 @@ export class Endpoint {
         this.send(session, goodbye);
     }
     const transmits = this.drain(now);
-    for (const peer of this.#peers.values()) this.#abandonHandshake(peer);
+    for (const peer of this.#peers.values()) this.#initiator.abandon(peer);
     for (const session of this.#sessions.values()) this.#drop(session, false);
     for (const peer of this.#peers.values()) peer.wipe();
     this.#peers.clear();
@@ -221,16 +213,12 @@ export class Endpoint {
   // Time
 
   nextTimeout(): number {
-    let next = Math.min(this.#responder.nextTimeout(), this.#sweepAt);
-    for (const handshake of this.#handshakes.values()) next = Math.min(next, handshake.nextTryAt);
-    return next;
+    return Math.min(this.#responder.nextTimeout(), this.#initiator.nextTimeout(), this.#sweepAt);
   }
 
   timeout(now: number): void {
     this.#responder.expire(now);
-    for (const handshake of this.#handshakes.values()) {
-      if (handshake.nextTryAt <= now) this.#retryHandshake(handshake, now);
-    }
+    this.#initiator.timeout(now);
     if (this.#sweepAt <= now) {
       for (const session of this.#sessions.values()) if (!session.isAlive(now)) this.#drop(session, false);
       this.#sweepAt = this.#sessions.size > 0 ? now + SWEEP_INTERVAL_MS : Number.POSITIVE_INFINITY;
@@ -258,10 +246,10 @@ export class Endpoint {
       case DatagramType.HELLO:
         return datagram.length === HELLO_BYTES ? this.#receiveHello(datagram, from, now) : 'bad-length';
       case DatagramType.RETRY:
-        return datagram.length === RETRY_BYTES ? this.#receiveRetry(datagram, now) : 'bad-length';
+        return datagram.length === RETRY_BYTES ? this.#initiator.retry(datagram, now) : 'bad-length';
       case DatagramType.CHALLENGE:
         return datagram.length === CHALLENGE_BYTES
-          ? this.#receiveChallenge(datagram, from, now)
+          ? this.#initiator.challenge(datagram, from, now)
           : 'bad-length';
       case DatagramType.OPEN:
         return datagram.length >= MIN_OPEN_BYTES ? this.#receiveOpen(datagram, from, now) : 'bad-length';
@@ -276,50 +264,6 @@ export class Endpoint {
     const answer = this.#responder.hello(datagram, from, now);
     if (typeof answer === 'string') return answer;
     this.#transmits.push({ datagram: answer, to: from });
-    return null;
-  }
-
-  #receiveRetry(datagram: Uint8Array, now: number): DropReason | null {
-    const handshake = this.#handshakes.get(receiverOf(datagram));
-    if (handshake === undefined || handshake.session !== null) return 'unknown-hello';
-    const token = handshake.openRetry(datagram);
-    if (token === null) return 'bad-box';
-    // One answer to a RETRY; if that is met with another, the retransmission timer decides.
-    if (!handshake.hasToken) {
-      this.#abandonHandshake(handshake.peer);
-      this.#startHandshake(handshake.peer, token, now);
-    }
-    return null;
-  }
-
-  #receiveChallenge(datagram: Uint8Array, from: Address, now: number): DropReason | null {
-    const handshake = this.#handshakes.get(receiverOf(datagram));
-    if (handshake === undefined || handshake.session !== null) return 'unknown-hello';
-    const challenge = handshake.openChallenge(datagram);
-    if (challenge === null) return 'bad-box';
-    const { peer } = handshake;
-    // From an address that we do not know, it came from one of those that we do: each has its turn.
-    const turn = peer.addresses[peer.challenges++ % peer.addresses.length];
-    const address = peer.addresses.find((known) => sameAddress(known, from)) ?? turn;
-    if (address === undefined) return 'unknown-hello';
-    const session = handshake.accept(challenge, this.#own, address, now, this.#random, this.#fraction());
-    if (session === null) return 'bad-key';
-    if (this.#sessions.has(session.localId)) {
-      session.wipe();
-      this.#abandonHandshake(peer);
-      this.#startHandshake(peer, null, now);
-      return null;
-    }
-    if (handshake.tries === 1) peer.rtt.sample(now - handshake.startedAt);
-    handshake.session = session;
-    handshake.tries = 0;
-    handshake.nextTryAt = now + this.#rto(peer, 0);
-    this.#retire(peer.unconfirmed, now);
-    peer.unconfirmed = session;
-    this.#addSession(session, now);
-    this.#events.push({ type: 'ready', session });
-    // An OPEN must follow even if there is nothing to say.
-    this.#withOutbox.add(session);
     return null;
   }
 
@@ -395,7 +339,10 @@ export class Endpoint {
     now: number,
   ): void {
     if (session.role === 'initiator') {
-      if (!session.confirmed) this.#confirm(session, now);
+      if (!session.confirmed) {
+        this.#initiator.confirm(session, now);
+        this.#events.push({ type: 'confirmed', session });
+      }
     } else if (session.paths.received(from, length, newest, now)) {
       this.#challengePath(session, from, now);
     }
@@ -428,82 +375,11 @@ export class Endpoint {
     }
   }
 
-  // Handshakes
-
-  #startHandshake(peer: Peer, token: Uint8Array | null, now: number): void {
-    if (peer.handshake !== null || peer.addresses.length === 0 || !this.trusts(peer)) return;
-    const handshake = new Handshake(peer, token, now, this.#random);
-    peer.handshake = handshake;
-    this.#handshakes.set(handshake.id, handshake);
-    this.#retryHandshake(handshake, now);
-  }
-
-  /** Sends HELLO (again), or lets an OPEN be sent again, or gives up. */
-  #retryHandshake(handshake: Handshake, now: number): void {
-    const { peer, session } = handshake;
-    const wanted = now < peer.wantedUntil;
-    if (session === null) {
-      if (handshake.tries > 0 && !wanted) {
-        this.#abandonHandshake(peer);
-      } else if (now - handshake.startedAt >= HELLO_LIFETIME_MS) {
-        this.#abandonHandshake(peer);
-        this.#startHandshake(peer, null, now);
-      } else {
-        peer.rtt.timedOut(handshake.tries);
-        for (const to of peer.addresses) this.#transmits.push({ datagram: handshake.hello, to });
-        handshake.nextTryAt = now + this.#rto(peer, handshake.tries);
-        handshake.tries++;
-      }
-      return;
-    }
-    handshake.tries++;
-    peer.rtt.timedOut(handshake.tries);
-    if (handshake.tries < MAX_OPEN_TRIES) {
-      this.#withOutbox.add(session);
-      handshake.nextTryAt = now + this.#rto(peer, handshake.tries);
-      return;
-    }
-    this.#abandonHandshake(peer);
-    this.#retire(session, now);
-    if (peer.unconfirmed === session) peer.unconfirmed = null;
-    if (wanted) this.#startHandshake(peer, null, now);
-  }
-
-  #abandonHandshake(peer: Peer): void {
-    const { handshake } = peer;
-    if (handshake === null) return;
-    peer.handshake = null;
-    this.#handshakes.delete(handshake.id);
-    handshake.wipe();
-  }
-
-  #confirm(session: InitiatorSession, now: number): void {
-    const { peer } = session;
-    session.confirm();
-    if (peer.handshake?.session === session) this.#abandonHandshake(peer);
-    if (peer.unconfirmed === session) peer.unconfirmed = null;
-    // A session that was replaced before it was confirmed receives, and is not sent on again.
-    if (session.createdAt >= (peer.current?.createdAt ?? 0)) {
-      this.#retire(peer.current, now);
-      peer.current = session;
-    }
-    this.#events.push({ type: 'confirmed', session });
-  }
-
   // Sessions
-
-  #usable(peer: Peer, now: number): InitiatorSession | null {
-    return peer.current?.isAlive(now) ? peer.current : null;
-  }
 
   #addSession(session: Session, now: number): void {
     this.#sessions.set(session.localId, session);
     this.#sweepAt = Math.min(this.#sweepAt, now + SWEEP_INTERVAL_MS);
-  }
-
-  /** Replaced: it still receives for a while. */
-  #retire(session: InitiatorSession | null, now: number): void {
-    if (session !== null) session.expiresAt = Math.min(session.expiresAt, now + RETIRED_SESSION_MS);
   }
 
   #drop(session: Session, byPeer: boolean): void {
@@ -513,9 +389,7 @@ export class Endpoint {
     if (session.role === 'responder') {
       peer.inbound.delete(session);
     } else {
-      if (peer.current === session) peer.current = null;
-      if (peer.unconfirmed === session) peer.unconfirmed = null;
-      if (peer.handshake?.session === session) this.#abandonHandshake(peer);
+      this.#initiator.forget(session);
     }
     session.wipe();
     this.#events.push({ type: 'closed', session, byPeer });
@@ -557,16 +431,6 @@ export class Endpoint {
       if (!session.paths.spend(to, length)) return;
     }
     this.#transmits.push({ datagram: session.seal(envelope), to });
-  }
-
-  #rto(peer: Peer, tries: number): number {
-    return peer.rtt.rto(tries) * (1 + this.#fraction() / 2);
-  }
-
-  /** Uniform in [0, 1), for jitter. */
-  #fraction(): number {
-    const bytes = this.#random(4);
-    return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32;
   }
 }
 

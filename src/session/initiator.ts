@@ -1,113 +1,199 @@
-/** The initiator's half of the handshake: from HELLO to a session that waits to be confirmed (PROTOCOL §5.4). */
-import { idAt } from '../bytes.ts';
-import { sharedKey } from '../crypto/box.ts';
-import { KEM_KEYPAIR_SEED_BYTES, type KemKeyPair, kemDecapsulate, kemKeyPair } from '../crypto/kem.ts';
-import { type KeyPair, SecretKey } from '../crypto/keys.ts';
-import { HANDSHAKE_RANDOM_BYTES } from '../wire/header.ts';
-import type { Address } from './address.ts';
-import {
-  type Challenge,
-  helloHash,
-  openChallenge,
-  openRetry,
-  sealHello,
-  TOKEN_BYTES,
-} from './handshake-datagrams.ts';
-import { deriveChainingKey, deriveOpenKey, deriveSessionKeys } from './key-schedule.ts';
+/** The initiator's side of an endpoint: its handshakes, and which session to send on (PROTOCOL §5.4, §6.2). */
+import type { KeyPair } from '../crypto/keys.ts';
+import { receiverOf } from '../wire/header.ts';
+import { type Address, sameAddress, type Transmit } from './address.ts';
+import { HELLO_LIFETIME_MS, MAX_OPEN_TRIES, RETIRED_SESSION_MS } from './constants.ts';
+import type { DropReason } from './drop-reason.ts';
+import { Handshake } from './handshake.ts';
 import type { Peer } from './peer.ts';
-import { InitiatorSession } from './session.ts';
+import type { InitiatorSession } from './session.ts';
 
-type Random = (length: number) => Uint8Array;
+export interface InitiatorOptions {
+  readonly own: KeyPair;
+  readonly random: (length: number) => Uint8Array;
+  readonly trusts: (peer: Peer) => boolean;
+  /** Session ids that the endpoint receives on. */
+  readonly idTaken: (id: bigint) => boolean;
+  readonly transmit: (transmit: Transmit) => void;
+  /** A session that can be sent on and is not confirmed yet. */
+  readonly onSession: (session: InitiatorSession, now: number) => void;
+  /** Time for an OPEN (again), whether or not there is something to say. */
+  readonly sendOpen: (session: InitiatorSession) => void;
+}
 
-/** One HELLO on its way: the same bytes each time, good for one CHALLENGE. */
-export class Handshake {
-  readonly peer: Peer;
-  readonly hello: Uint8Array;
-  /** What the receiver field of its answers holds. */
-  readonly id: bigint;
-  readonly startedAt: number;
-  /** Made in answer to a RETRY. */
-  readonly hasToken: boolean;
-  /** HELLOs sent; after the CHALLENGE, OPENs awaited. */
-  tries = 0;
-  nextTryAt: number;
-  /** Set once the CHALLENGE is in. */
-  session: InitiatorSession | null = null;
-  readonly #kem: KemKeyPair;
+export class Initiator {
+  readonly #options: InitiatorOptions;
+  readonly #handshakes = new Map<bigint, Handshake>();
 
-  constructor(peer: Peer, token: Uint8Array | null, now: number, random: Random) {
-    this.peer = peer;
-    this.startedAt = now;
-    this.nextTryAt = now;
-    this.hasToken = token !== null;
-    const seed = random(KEM_KEYPAIR_SEED_BYTES);
-    this.#kem = kemKeyPair(seed);
-    seed.fill(0);
-    const { tag, helloKey } = peer.keys.outgoing;
-    this.hello = sealHello(
-      { token: token ?? new Uint8Array(TOKEN_BYTES), kemPublicKey: this.#kem.publicKey },
-      tag,
-      helloKey,
-      random(HANDSHAKE_RANDOM_BYTES),
-    );
-    this.id = idAt(helloHash(this.hello));
+  constructor(options: InitiatorOptions) {
+    this.#options = options;
   }
 
-  openRetry(datagram: Uint8Array): Uint8Array | null {
-    return openRetry(datagram, this.peer.keys.outgoing.challengeKey);
+  want(peer: Peer, until: number, now: number): void {
+    peer.wantedUntil = Math.max(peer.wantedUntil, until);
+    if (!peer.current?.isAlive(now)) this.start(peer, now);
   }
 
-  openChallenge(datagram: Uint8Array): Challenge | null {
-    return openChallenge(datagram, this.peer.keys.outgoing.challengeKey);
+  sessionsTo(peer: Peer, now: number): InitiatorSession[] {
+    const { current, unconfirmed } = peer;
+    const sessions: InitiatorSession[] = [];
+    if (current?.isAlive(now)) {
+      sessions.push(current);
+      if (current.rekeyDue(now)) this.start(peer, now);
+    }
+    if (unconfirmed?.isAlive(now)) sessions.push(unconfirmed);
+    return sessions;
   }
 
-  /** The session that a CHALLENGE leads to; null when its ephemeral key is a low-order point. */
-  accept(
-    challenge: Challenge,
-    own: KeyPair,
-    address: Address,
-    now: number,
-    random: Random,
-    jitter: number,
-  ): InitiatorSession | null {
-    const { peer } = this;
-    const { roles } = peer.keys.outgoing;
-    const ephemeral = SecretKey.generate(random);
-    const ephemeralPublic = ephemeral.publicKeyBytes();
-    const es = sharedKey(roles.responder, ephemeral.expose());
-    const se = sharedKey(challenge.ephemeral, own.secretKey.expose());
-    const ee = sharedKey(challenge.ephemeral, ephemeral.expose());
-    ephemeral.wipe();
-    if (es === null || se === null || ee === null) return null;
-    const kemSecret = kemDecapsulate(challenge.kemCiphertext, this.#kem.secretKey);
-    const chainingKey = deriveChainingKey(kemSecret, roles, this.hello, challenge);
-    const openKey = deriveOpenKey(chainingKey);
-    const keys = deriveSessionKeys(
-      peer.keys.pairKey,
-      { es, se, ee },
-      chainingKey,
-      challenge.responderId,
-      ephemeralPublic,
-      roles,
-    );
-    kemSecret.fill(0);
-    chainingKey.fill(0);
-    this.wipe();
-    return new InitiatorSession({
-      peer,
-      localId: idAt(keys.initiatorId),
-      remoteId: challenge.responderId,
-      sendKey: keys.initiatorToResponder,
-      receiveKey: keys.responderToInitiator,
-      now,
-      address,
-      boot: challenge.boot,
-      openPrefix: { cookie: challenge.cookie, openKey, ephemeral: ephemeralPublic },
-      jitter,
-    });
+  /** Starts a handshake, unless one is under way. */
+  start(peer: Peer, now: number, token: Uint8Array | null = null): void {
+    if (peer.handshake !== null || peer.addresses.length === 0 || !this.#options.trusts(peer)) return;
+    const handshake = new Handshake(peer, token, now, this.#options.random);
+    peer.handshake = handshake;
+    this.#handshakes.set(handshake.id, handshake);
+    this.#try(handshake, now);
   }
 
-  wipe(): void {
-    this.#kem.secretKey.fill(0);
+  abandon(peer: Peer): void {
+    const { handshake } = peer;
+    if (handshake === null) return;
+    peer.handshake = null;
+    this.#handshakes.delete(handshake.id);
+    handshake.wipe();
+  }
+
+  nextTimeout(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const handshake of this.#handshakes.values()) next = Math.min(next, handshake.nextTryAt);
+    return next;
+  }
+
+  timeout(now: number): void {
+    for (const handshake of this.#handshakes.values())
+      if (handshake.nextTryAt <= now) this.#try(handshake, now);
+  }
+
+  /** A RETRY came. */
+  retry(datagram: Uint8Array, now: number): DropReason | null {
+    const handshake = this.#waiting(datagram);
+    if (handshake === undefined) return 'unknown-hello';
+    const token = handshake.openRetry(datagram);
+    if (token === null) return 'bad-box';
+    // One answer to a RETRY; if that is met with another, the retransmission timer decides.
+    if (!handshake.hasToken) {
+      this.abandon(handshake.peer);
+      this.start(handshake.peer, now, token);
+    }
+    return null;
+  }
+
+  /** A CHALLENGE came. */
+  challenge(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    const handshake = this.#waiting(datagram);
+    if (handshake === undefined) return 'unknown-hello';
+    const challenge = handshake.openChallenge(datagram);
+    if (challenge === null) return 'bad-box';
+    const { peer } = handshake;
+    // From an address that we do not know, it came from one of those that we do: each has its turn.
+    const turn = peer.addresses[peer.challenges++ % peer.addresses.length];
+    const address = peer.addresses.find((known) => sameAddress(known, from)) ?? turn;
+    if (address === undefined) return 'unknown-hello';
+    const { own, random } = this.#options;
+    const session = handshake.accept(challenge, own, address, now, random, this.#fraction());
+    if (session === null) return 'bad-key';
+    if (this.#options.idTaken(session.localId)) {
+      session.wipe();
+      this.abandon(peer);
+      this.start(peer, now);
+      return null;
+    }
+    if (handshake.tries === 1) peer.rtt.sample(now - handshake.startedAt);
+    handshake.session = session;
+    handshake.tries = 0;
+    this.#schedule(handshake, now);
+    this.#retire(peer.unconfirmed, now);
+    peer.unconfirmed = session;
+    this.#options.onSession(session, now);
+    return null;
+  }
+
+  /** Something of the responder's has opened under the session. */
+  confirm(session: InitiatorSession, now: number): void {
+    const { peer } = session;
+    session.confirm();
+    if (peer.handshake?.session === session) this.abandon(peer);
+    if (peer.unconfirmed === session) peer.unconfirmed = null;
+    // A session that was replaced before it was confirmed receives, and is not sent on again.
+    if (session.createdAt >= (peer.current?.createdAt ?? 0)) {
+      this.#retire(peer.current, now);
+      peer.current = session;
+    }
+  }
+
+  /** The session is gone. */
+  forget(session: InitiatorSession): void {
+    const { peer } = session;
+    if (peer.current === session) peer.current = null;
+    if (peer.unconfirmed === session) peer.unconfirmed = null;
+    if (peer.handshake?.session === session) this.abandon(peer);
+  }
+
+  /** The handshake whose HELLO this datagram answers, unless it was answered already. */
+  #waiting(datagram: Uint8Array): Handshake | undefined {
+    const handshake = this.#handshakes.get(receiverOf(datagram));
+    return handshake?.session === null ? handshake : undefined;
+  }
+
+  /** Sends HELLO (again), or lets an OPEN be sent again, or gives up. */
+  #try(handshake: Handshake, now: number): void {
+    if (handshake.session === null) this.#tryHello(handshake, now);
+    else this.#tryOpen(handshake, handshake.session, now);
+  }
+
+  #tryHello(handshake: Handshake, now: number): void {
+    const { peer } = handshake;
+    if (handshake.tries > 0 && now >= peer.wantedUntil) {
+      this.abandon(peer);
+    } else if (now - handshake.startedAt >= HELLO_LIFETIME_MS) {
+      this.abandon(peer);
+      this.start(peer, now);
+    } else {
+      if (handshake.tries > 0) peer.rtt.timedOut(handshake.doublings);
+      for (const to of peer.addresses) this.#options.transmit({ datagram: handshake.hello, to });
+      this.#schedule(handshake, now);
+      handshake.tries++;
+    }
+  }
+
+  #tryOpen(handshake: Handshake, session: InitiatorSession, now: number): void {
+    const { peer } = handshake;
+    handshake.tries++;
+    peer.rtt.timedOut(handshake.doublings);
+    if (handshake.tries < MAX_OPEN_TRIES) {
+      this.#options.sendOpen(session);
+      this.#schedule(handshake, now);
+      return;
+    }
+    this.abandon(peer);
+    this.#retire(session, now);
+    if (peer.unconfirmed === session) peer.unconfirmed = null;
+    if (now < peer.wantedUntil) this.start(peer, now);
+  }
+
+  /** Replaced: it still receives for a while. */
+  #retire(session: InitiatorSession | null, now: number): void {
+    if (session !== null) session.expiresAt = Math.min(session.expiresAt, now + RETIRED_SESSION_MS);
+  }
+
+  #schedule(handshake: Handshake, now: number): void {
+    const { rtt } = handshake.peer;
+    handshake.doublings = rtt.doublings(handshake.tries);
+    handshake.nextTryAt = now + rtt.rto(handshake.doublings) * (1 + this.#fraction() / 2);
+  }
+
+  /** Uniform in [0, 1), for jitter. */
+  #fraction(): number {
+    const [a, b] = this.#options.random(2) as unknown as [number, number];
+    return (a * 256 + b) / 65_536;
   }
 }

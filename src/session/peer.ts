@@ -3,7 +3,7 @@ import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
 import { UdpToolError } from '../errors.ts';
 import type { Address } from './address.ts';
 import { HANDSHAKE_BURST, HANDSHAKES_PER_SECOND } from './constants.ts';
-import type { Handshake } from './initiator.ts';
+import type { Handshake } from './handshake.ts';
 import { derivePairKeys, type PairKeys } from './key-schedule.ts';
 import { RttEstimator } from './rtt.ts';
 import type { InitiatorSession, ResponderSession } from './session.ts';

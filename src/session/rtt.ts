@@ -3,12 +3,14 @@ const INITIAL_RTO_MS = 500;
 const MIN_RTO_MS = 50;
 const MAX_RTO_MS = 5_000;
 const MAX_DOUBLINGS = 10;
+/** G of RFC 6298 §2.3: what an event loop may be late by. */
+const GRANULARITY_MS = 10;
 
 export class RttEstimator {
   #smoothed: number | null = null;
   #variation = 0;
-  /** Doublings kept from time-outs until a clean sample (RFC 6298 §5.5 to §5.7): or a rise of the delay is never noticed. */
-  #backoff = 0;
+  /** Kept from time-outs until a clean sample (RFC 6298 §5.5 to §5.7): or a rise of the delay is never noticed. */
+  #doublings = 0;
 
   /** Milliseconds; null before the first sample. */
   get smoothed(): number | null {
@@ -17,7 +19,7 @@ export class RttEstimator {
 
   /** A round trip of something that was sent once only (Karn's rule), in milliseconds. */
   sample(rtt: number): void {
-    this.#backoff = 0;
+    this.#doublings = 0;
     if (this.#smoothed === null) {
       this.#smoothed = rtt;
       this.#variation = rtt / 2;
@@ -27,17 +29,22 @@ export class RttEstimator {
     this.#smoothed = 0.875 * this.#smoothed + 0.125 * rtt;
   }
 
-  /** Something that was sent `tries` times was not answered in time. */
-  timedOut(tries: number): void {
-    this.#backoff = Math.max(this.#backoff, Math.min(tries, MAX_DOUBLINGS));
+  /** How often the time-out is to be doubled for something that was sent `tries` times before. */
+  doublings(tries: number): number {
+    return Math.min(MAX_DOUBLINGS, Math.max(this.#doublings, tries));
   }
 
-  /** How long to wait after sending something for the `tries`-th time again (0 for the first time), in milliseconds. */
-  rto(tries: number): number {
-    const base = this.#smoothed === null ? INITIAL_RTO_MS : this.#smoothed + 4 * this.#variation;
-    return Math.min(
-      MAX_RTO_MS,
-      Math.max(MIN_RTO_MS, base) * 2 ** Math.max(this.#backoff, Math.min(tries, MAX_DOUBLINGS)),
-    );
+  /** How long to wait for an answer, in milliseconds. */
+  rto(doublings: number): number {
+    const base =
+      this.#smoothed === null
+        ? INITIAL_RTO_MS
+        : this.#smoothed + Math.max(GRANULARITY_MS, 4 * this.#variation);
+    return Math.min(MAX_RTO_MS, Math.max(MIN_RTO_MS, base) * 2 ** doublings);
+  }
+
+  /** Nothing came within `rto(doublings)`. However many things wait at once, it counts once. */
+  timedOut(doublings: number): void {
+    this.#doublings = Math.max(this.#doublings, doublings + 1);
   }
 }

@@ -1,6 +1,5 @@
 /** Turns a protocol machine's deadlines and datagrams into timers and sends: the only place that waits. */
-import type { Address } from '../session/address.ts';
-import type { Transmit } from '../session/endpoint.ts';
+import type { Address, Transmit } from '../session/address.ts';
 import type { Clock } from './clock.ts';
 
 /** A protocol machine without input, output or clock of its own. Times are milliseconds. */

@@ -5,7 +5,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -185,8 +185,11 @@ export class Machine {
     return readFile(this.book, 'utf8');
   }
 
+  /** As editors do: nobody sees half of it. */
   async writeBook(text: string): Promise<void> {
-    await writeFile(this.book, text, { mode: 0o600 });
+    const edited = `${this.book}.edited`;
+    await writeFile(edited, text, { mode: 0o600 });
+    await rename(edited, this.book);
   }
 
   /** A file of this machine, for its owner alone unless said otherwise; returns its path. */

@@ -7,7 +7,8 @@ import { seal, sharedKey } from '../../src/crypto/box.ts';
 import { blake2b } from '../../src/crypto/hash.ts';
 import { kemEncapsulate, kemKeyPair } from '../../src/crypto/kem.ts';
 import { keyPairFromSecret, SecretKey } from '../../src/crypto/keys.ts';
-import { Endpoint, type Transmit } from '../../src/session/endpoint.ts';
+import type { Transmit } from '../../src/session/address.ts';
+import { Endpoint } from '../../src/session/endpoint.ts';
 import { Epoch } from '../../src/session/epoch.ts';
 import {
   DATA_CAPACITY,
@@ -166,10 +167,10 @@ export function protocolExampleByEndpoints(): string[] {
       r.instance,
       r.kemKeyPairSeed,
       r.helloRandom,
-      fill(0, 4), // jitter of the retransmission timer
-      fill(0, 4), // jitter of the rekeying time
+      fill(0, 2), // jitter of the retransmission timer
+      fill(0, 2), // jitter of the rekeying time
       r.initiatorEphemeralSecret,
-      fill(0, 4),
+      fill(0, 2),
     ]),
   });
   const server = new Endpoint({
