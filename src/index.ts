@@ -6,7 +6,7 @@
 export { builtinCommands, help, lucky, time } from './commands/index.ts';
 export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
-export { generateKeyPair, KeyStore, keyFolder, type PeerEntry } from './keystore.ts';
+export { checkPeerName, generateKeyPair, KeyStore, keyFolder, type PeerEntry } from './keystore.ts';
 export {
   type ArgumentSpec,
   type Arguments,

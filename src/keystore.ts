@@ -44,7 +44,7 @@ export function generateKeyPair(): KeyPair {
 export async function keyFolder(dir?: string): Promise<string> {
   const named = dir ?? process.env['UDP_TOOL_KEYS'];
   if (named !== undefined && named !== '') return resolve(named);
-  if (await exists('keys')) return resolve('keys');
+  if (await exists('keys').catch(() => true)) return resolve('keys');
   const config = process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config');
   return join(config, 'udp-tool');
 }
@@ -64,6 +64,7 @@ export class KeyStore {
     await this.#failing('make a key', async () => {
       if (await exists(path)) throw keyExists(path);
       await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await refuseIfShared(this.dir);
       await chmod(this.dir, 0o700);
       const text = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n${pair.secretKey.exportText()}\n`;
       await writeNew(temporary, text);
@@ -90,7 +91,8 @@ export class KeyStore {
         hint: 'Make one with "udp-tool keygen", or say where it is with --keys DIR.',
       });
     }
-    await refuseIfOpen(path, 0o077, 'key-unsafe');
+    await refuseIfOpen(this.dir, 0o022, '700');
+    await refuseIfOpen(path, 0o077);
     const line = text.split('\n').find((candidate) => candidate.trim() !== '' && !candidate.startsWith('#'));
     try {
       return keyPairFromSecret(SecretKey.parse(line ?? ''));
@@ -122,11 +124,7 @@ export class KeyStore {
 
   /** @throws UdpToolError `bad-usage` for a name that is taken or cannot be one, `bad-key`, and as {@link peers} */
   async addPeer(entry: PeerEntry): Promise<void> {
-    if (!PEER_NAME.test(entry.name)) {
-      throw new UdpToolError('bad-usage', `"${entry.name}" cannot be a peer's name.`, {
-        hint: 'Use letters, digits, dashes and underscores, 32 at most.',
-      });
-    }
+    checkPeerName(entry.name);
     if (entry.at !== undefined) parseHostPort(entry.at);
     if (entry.psk !== undefined) await this.#readPresharedKey(entry.psk);
     await this.#changeBook((text, peers) => {
@@ -212,15 +210,22 @@ export class KeyStore {
     const text = await this.#read(path, 'read the peer book');
     if (text === null) return '';
     // Whoever writes the book decides who is trusted.
-    await refuseIfOpen(path, 0o022, 'key-unsafe');
+    await refuseIfOpen(this.dir, 0o022, '700');
+    await refuseIfOpen(path, 0o022);
     return text;
   }
 
   async #readPresharedKey(name: string): Promise<PresharedKey> {
     const path = isAbsolute(name) ? name : this.#path(name);
     return this.#failing('read the pre-shared key', async () => {
-      const bytes = await readFile(path);
-      await refuseIfOpen(path, 0o077, 'key-unsafe');
+      const bytes = await readFile(path).catch((cause: unknown) => {
+        if (!hasSystemCode(cause, 'ENOENT')) throw cause;
+        throw new UdpToolError('key-missing', `There is no pre-shared key at ${path}.`, {
+          cause,
+          hint: PSK_HINT,
+        });
+      });
+      await refuseIfOpen(path, 0o077);
       const hex = /^([0-9a-f]{64})\s*$/i.exec(bytes.toString('latin1'))?.[1];
       return PresharedKey.fromBytes(hex === undefined ? bytes : Buffer.from(hex, 'hex'));
     });
@@ -255,6 +260,17 @@ export class KeyStore {
   #path(name: string): string {
     return join(this.dir, name);
   }
+}
+
+const PSK_HINT =
+  'Make one with "head -c 32 /dev/urandom > FILE; chmod 600 FILE", and bring it to the other machine in secret.';
+
+/** @throws UdpToolError `bad-usage` */
+export function checkPeerName(name: string): void {
+  if (PEER_NAME.test(name)) return;
+  throw new UdpToolError('bad-usage', `"${name}" cannot be a peer's name.`, {
+    hint: 'Use letters, digits, dashes and underscores, 32 at most.',
+  });
 }
 
 function keyExists(path: string): UdpToolError {
@@ -318,17 +334,31 @@ function withoutTable(text: string, name: string): string {
     });
   }
   const next = lines.findIndex((line, i) => i > start && isHeader(line));
-  lines.splice(start, (next < 0 ? lines.length : next) - start);
-  return `${lines.join('\n').trimEnd()}\n`;
+  let end = next < 0 ? lines.length : next;
+  // What stands right above the next table is about that one.
+  while (end > start + 1 && /^\s*(#|$)/.test(lines[end - 1] as string)) end--;
+  lines.splice(start, end - start);
+  return `${lines.join('\n').trim()}\n`;
 }
 
-async function refuseIfOpen(path: string, forbidden: number, code: ErrorCode): Promise<void> {
+/** A folder such as /tmp, which belongs to everybody and must not be closed to them. */
+async function refuseIfShared(dir: string): Promise<void> {
+  const { mode } = await stat(dir);
+  if ((mode & STICKY) === 0) return;
+  throw new UdpToolError('key-unsafe', `${dir} is shared by all users of this machine.`, {
+    hint: 'Name a folder of your own with --keys DIR.',
+  });
+}
+
+const STICKY = 0o1000;
+
+async function refuseIfOpen(path: string, forbidden: number, mend = '600'): Promise<void> {
   if (process.platform === 'win32') return; // no such bits there
   const { mode } = await stat(path);
   if ((mode & forbidden) === 0) return;
   const can = forbidden === 0o077 ? 'read' : 'change';
-  throw new UdpToolError(code, `Other users of this machine can ${can} ${path}.`, {
-    hint: `Close it with "chmod 600 ${path}".`,
+  throw new UdpToolError('key-unsafe', `Other users of this machine can ${can} ${path}.`, {
+    hint: `Close it with "chmod ${mend} ${path}".`,
   });
 }
 

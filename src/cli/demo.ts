@@ -13,7 +13,9 @@ import {
 } from '../index.ts';
 import { Eavesdropper, type Overheard } from './eavesdropper.ts';
 import { renderAnswer } from './help-table.ts';
-import { bold, data, dim } from './output.ts';
+import { data, forData } from './output.ts';
+
+const { bold, dim } = forData;
 
 const HOST = '127.0.0.1';
 const TYPE_NAMES = ['', 'HELLO', 'RETRY', 'CHALLENGE', 'OPEN', 'DATA'];

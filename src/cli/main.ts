@@ -33,6 +33,7 @@ function buildProgram(): Command {
     .version(version)
     .addHelpText('after', EXAMPLES)
     .showHelpAfterError('(see what there is with --help)')
+    .configureOutput({ writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
   for (const add of [addKeygen, addPeer, addServe, addSend, addShell, addDemo]) add(program);
   return program;
@@ -55,12 +56,16 @@ function report(error: unknown): number {
 }
 
 // A reader that has seen enough, as in `udp-tool send help | head -1`, is no failure.
-process.stdout.on('error', (error) => {
-  if (!('code' in error) || error.code !== 'EPIPE') throw error;
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error) => {
+    if (!('code' in error) || error.code !== 'EPIPE') throw error;
+  });
+}
 
 try {
   await buildProgram().parseAsync();
 } catch (error) {
   process.exitCode = report(error);
 }
+// A name that is still being looked up would hold the process for as long as the resolver likes.
+process.stdout.write('', () => process.exit());

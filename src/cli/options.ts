@@ -1,5 +1,23 @@
-/** Readers of option values; what they refuse is a usage error. */
-import { InvalidArgumentError } from 'commander';
+/** Options that several verbs have; what their readers refuse is a usage error. */
+import { isIP } from 'node:net';
+import { InvalidArgumentError, Option } from 'commander';
+
+export const DEFAULT_TIMEOUT_MS = 5_000;
+
+export function keysOption(): Option {
+  return new Option('--keys <dir>', 'key folder');
+}
+
+export function toOption(): Option {
+  return new Option('--to <peer>', 'which peer; the only one with an address if not given');
+}
+
+/** In seconds; read as milliseconds. */
+export function timeoutOption(description: string): Option {
+  return new Option('--timeout <seconds>', description)
+    .argParser(seconds)
+    .default(DEFAULT_TIMEOUT_MS, String(DEFAULT_TIMEOUT_MS / 1000));
+}
 
 export function port(text: string): number {
   const value = Number(text);
@@ -8,8 +26,16 @@ export function port(text: string): number {
   return value;
 }
 
-/** Seconds, to milliseconds. */
-export function seconds(text: string): number {
+export function localAddress(text: string): string {
+  if (isIP(text) === 0) {
+    throw new InvalidArgumentError(
+      'Give an IP address of this machine, such as 192.168.2.3, without a port.',
+    );
+  }
+  return text;
+}
+
+function seconds(text: string): number {
   const value = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || value <= 0 || value > 300) {
     throw new InvalidArgumentError('A time-out is a number of seconds, 300 at most.');

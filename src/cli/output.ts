@@ -6,23 +6,27 @@
  * - A failure says what happened, the likely causes, and what to do next.
  * - What a peer sent is shown without its control characters: a terminal obeys them.
  * - Colour only on a terminal, and never with NO_COLOR.
- * - Nothing here is given a secret.
+ * - A secret key that somebody pasted in the wrong place is not repeated.
  */
 import type { CborValue, UdpToolError } from '../index.ts';
 
 /** A line of data. */
 export function data(line: string): void {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${withoutSecrets(line)}\n`);
 }
 
 /** One JSON object on a line. */
 export function json(value: unknown): void {
-  data(JSON.stringify(value, jsonValue));
+  data(JSON.stringify(value, jsonValue).replace(UNPRINTABLE, escaped));
 }
 
 /** A line for the person. */
 export function note(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${withoutSecrets(line)}\n`);
+}
+
+export function withoutSecrets(text: string): string {
+  return text.replace(/UDP-SECRET-KEY-1[0-9A-Z]+/gi, '[secret key]');
 }
 
 export function failure(error: UdpToolError, options: { json: boolean; details?: readonly string[] }): void {
@@ -30,19 +34,24 @@ export function failure(error: UdpToolError, options: { json: boolean; details?:
     json({ ok: false, error });
     return;
   }
-  note(`${bold('udp-tool:')} ${printable(error.message)}`);
+  note(`${forPeople.bold('udp-tool:')} ${printable(error.message)}`);
   for (const line of options.details ?? []) note(line);
   if (error.hint !== undefined) note(error.hint);
 }
 
-const colour = process.stderr.isTTY === true && !process.env['NO_COLOR'];
-
-export function bold(text: string): string {
-  return colour ? `\x1b[1m${text}\x1b[22m` : text;
+interface Style {
+  bold(text: string): string;
+  dim(text: string): string;
 }
 
-export function dim(text: string): string {
-  return colour ? `\x1b[2m${text}\x1b[22m` : text;
+/** How text looks on stdout, and on stderr. */
+export const forData: Style = style(process.stdout);
+export const forPeople: Style = style(process.stderr);
+
+function style(stream: { isTTY?: boolean }): Style {
+  const colour = stream.isTTY === true && !process.env['NO_COLOR'];
+  const code = (on: number) => (text: string) => (colour ? `\x1b[${on}m${text}\x1b[22m` : text);
+  return { bold: code(1), dim: code(2) };
 }
 
 /** An answer for people: text as it is, an object as lines, a list as a line each. */
@@ -66,6 +75,10 @@ export function columns(rows: readonly (readonly [string, string])[]): string {
 /** Without what a terminal would obey: control characters, and marks that turn text round. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\u{fffd}');
+}
+
+function escaped(characters: string): string {
+  return [...characters].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
 }
 
 const UNPRINTABLE = /[^\P{C}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu;

@@ -1,9 +1,12 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULT_PORT, type PeerEntry, PublicKey, UdpToolError } from '../index.ts';
 import { type KeyOptions, openKeyStore } from './context.ts';
+import { keysOption } from './options.ts';
 import { columns, data, json, note } from './output.ts';
 
-type ListOptions = KeyOptions & { json?: boolean };
+type JsonOptions = KeyOptions & { json?: boolean };
+type AddOptions = JsonOptions & { at?: string; psk?: string };
 
 export function addPeer(program: Command): void {
   const peer = program.command('peer').description('the machines that this one trusts');
@@ -12,14 +15,22 @@ export function addPeer(program: Command): void {
     .command('add <name> <key>')
     .description('trust the machine with that public key')
     .option('--at <host:port>', `where it listens, if it is to be asked; port ${DEFAULT_PORT} unless given`)
-    .option('--psk <file>', 'a file of 32 random bytes that both sides have')
-    .option('--keys <dir>', 'key folder')
-    .action(async (name: string, key: string, options: KeyOptions & { at?: string; psk?: string }) => {
+    .option('--psk <file>', 'a file of 32 random bytes that both sides have; the file stays where it is')
+    .addOption(keysOption())
+    .option('--json', 'one object')
+    .action(async (name: string, key: string, options: AddOptions) => {
       const store = await openKeyStore(options);
       const publicKey = PublicKey.parse(key);
       await refuseOwnKey(store, publicKey);
       const { at, psk } = options;
-      await store.addPeer({ name, publicKey, ...(at && { at }), ...(psk && { psk }) });
+      const entry = {
+        name,
+        publicKey,
+        ...(at === undefined ? {} : { at }),
+        ...(psk === undefined ? {} : { psk: resolve(psk) }),
+      };
+      await store.addPeer(entry);
+      if (options.json) json(described(entry));
       note(`Trusts "${name}" now.`);
       if (at !== undefined) note(`Ask it with: udp-tool send --to ${name} time`);
     });
@@ -28,8 +39,8 @@ export function addPeer(program: Command): void {
     .command('list')
     .description('all of them')
     .option('--json', 'one object a line')
-    .option('--keys <dir>', 'key folder')
-    .action(async (options: ListOptions) => {
+    .addOption(keysOption())
+    .action(async (options: JsonOptions) => {
       const store = await openKeyStore(options);
       const peers = await store.peers();
       if (options.json) {
@@ -45,8 +56,8 @@ export function addPeer(program: Command): void {
     .command('show [name]')
     .description('one of them, or without a name this machine itself')
     .option('--json', 'one object')
-    .option('--keys <dir>', 'key folder')
-    .action(async (name: string | undefined, options: ListOptions) => {
+    .addOption(keysOption())
+    .action(async (name: string | undefined, options: JsonOptions) => {
       const store = await openKeyStore(options);
       if (name === undefined) {
         const { publicKey } = await store.loadKeyPair();
@@ -68,11 +79,13 @@ export function addPeer(program: Command): void {
   peer
     .command('remove <name>')
     .description('trust it no longer; a running "serve" ends its sessions at once')
-    .option('--keys <dir>', 'key folder')
-    .action(async (name: string, options: KeyOptions) => {
+    .addOption(keysOption())
+    .option('--json', 'one object')
+    .action(async (name: string, options: JsonOptions) => {
       const store = await openKeyStore(options);
-      const { publicKey } = await store.removePeer(name);
-      note(`Trusts "${name}" no longer. Its key was ${publicKey}`);
+      const entry = await store.removePeer(name);
+      if (options.json) json(described(entry));
+      note(`Trusts "${name}" no longer. Its key was ${entry.publicKey}`);
     });
 }
 

@@ -4,7 +4,7 @@ import { ask, explain } from './ask.ts';
 import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { CommandFailure } from './failure.ts';
 import { renderAnswer } from './help-table.ts';
-import { seconds } from './options.ts';
+import { keysOption, timeoutOption, toOption } from './options.ts';
 import { data, json } from './output.ts';
 
 interface SendOptions extends KeyOptions {
@@ -17,9 +17,9 @@ export function addSend(program: Command): void {
   program
     .command('send <command> [args...]')
     .description('ask a peer once: time, lucky 1 6, help, or what else it offers')
-    .option('--to <peer>', 'which peer; the only one with an address if not given')
-    .option('--timeout <seconds>', 'how long to wait', seconds, 5_000)
-    .option('--keys <dir>', 'key folder')
+    .addOption(toOption())
+    .addOption(timeoutOption('how long to wait'))
+    .addOption(keysOption())
     .option('--json', 'one object')
     .action(send);
 }

@@ -6,13 +6,12 @@ import {
   formatAddress,
   type KeyStore,
   type PeerOptions,
-  parseHostPort,
   type RequestLog,
   type UdpEndpoint,
   UdpToolError,
 } from '../index.ts';
 import { interruption, type KeyOptions, openKeyStore } from './context.ts';
-import { port } from './options.ts';
+import { keysOption, localAddress, port } from './options.ts';
 import { json, note, printable } from './output.ts';
 
 interface ServeOptions extends KeyOptions {
@@ -29,9 +28,9 @@ export function addServe(program: Command): void {
   program
     .command('serve')
     .description('answer the peers, until Ctrl-C')
-    .option('--host <address>', 'local address to listen on; all if not given')
+    .option('--host <address>', 'local IP address to listen on; all if not given', localAddress)
     .option('--port <number>', 'UDP port, 0 for any free one', port, DEFAULT_PORT)
-    .option('--keys <dir>', 'key folder')
+    .addOption(keysOption())
     .option('-v, --verbose', 'one line a request, and what was dropped and why')
     .option('--json', 'one object a line on stdout: listening, request, dropped, peers')
     .action(serve);
@@ -47,12 +46,14 @@ async function serve(options: ServeOptions): Promise<void> {
     keyPair,
     peers,
     port: options.port,
-    ...(options.host === undefined ? {} : { ip: parseHostPort(options.host).host }),
+    ...(options.host === undefined ? {} : { ip: options.host }),
     onRequest: report.request,
   });
-  report.listening(endpoint);
   const known = new Map(peers.map((peer) => [peer.name, fingerprint(peer)]));
-  store.watch(() => void followBook(endpoint, store, known, report), stop);
+  const follow = (): Promise<void> => followBook(endpoint, store, known, report);
+  store.watch(() => void follow(), stop);
+  report.listening(endpoint);
+  await follow(); // what was changed between reading the book and watching it
   const timer = setInterval(() => report.drops(endpoint), DROP_REPORT_MS);
   await new Promise<void>((done) => {
     if (stop.aborted) done();

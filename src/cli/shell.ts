@@ -5,8 +5,8 @@ import { ask, explain } from './ask.ts';
 import { choosePeer, type KeyOptions, openKeyStore } from './context.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import { readHelp, renderAnswer } from './help-table.ts';
-import { seconds } from './options.ts';
-import { bold, data, dim, failure, note } from './output.ts';
+import { keysOption, timeoutOption, toOption } from './options.ts';
+import { data, failure, forPeople, note } from './output.ts';
 
 interface ShellOptions extends KeyOptions {
   readonly to?: string;
@@ -19,9 +19,9 @@ export function addShell(program: Command): void {
   program
     .command('shell')
     .description('ask a peer again and again, at a prompt')
-    .option('--to <peer>', 'which peer; the only one with an address if not given')
-    .option('--timeout <seconds>', 'how long to wait for each answer', seconds, 5_000)
-    .option('--keys <dir>', 'key folder')
+    .addOption(toOption())
+    .addOption(timeoutOption('how long to wait for each answer'))
+    .addOption(keysOption())
     .action(shell);
 }
 
@@ -38,7 +38,7 @@ async function shell(options: ShellOptions): Promise<void> {
     input: process.stdin,
     output: process.stderr,
     terminal,
-    prompt: `${bold(peer.name)}> `,
+    prompt: `${forPeople.bold(peer.name)}> `,
     historySize: 500,
     completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
       void names.completions(line).then((found) => done(null, [found, line]));
@@ -79,7 +79,7 @@ async function shell(options: ShellOptions): Promise<void> {
           signal: running.signal,
         });
         data(renderAnswer(command, value));
-        note(dim(`${roundTripMs.toFixed(1)} ms`));
+        note(forPeople.dim(`${roundTripMs.toFixed(1)} ms`));
         process.exitCode = EXIT.DONE;
       } catch (error) {
         if (!(error instanceof UdpToolError)) throw error;

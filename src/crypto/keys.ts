@@ -129,9 +129,9 @@ export class PresharedKey extends Secret {
   /** @throws UdpToolError `bad-key` unless there are 32 bytes, not all zero. */
   static fromBytes(bytes: Uint8Array): PresharedKey {
     if (bytes.length !== KEY_BYTES) {
-      throw badKey(`A pre-shared key has ${KEY_BYTES} random bytes, not ${bytes.length}.`);
+      throw badPresharedKey(`A pre-shared key has ${KEY_BYTES} random bytes, not ${bytes.length}.`);
     }
-    if (isAllZero(bytes)) throw badKey('A pre-shared key of zeros is no secret.');
+    if (isAllZero(bytes)) throw badPresharedKey('A pre-shared key of zeros is no secret.');
     return new PresharedKey(new Uint8Array(bytes));
   }
 }
@@ -172,6 +172,10 @@ function decode(text: string, prefix: string): Uint8Array {
   }
   if (decoded.prefix === PUBLIC_PREFIX) throw badKey('That is a public key, where a secret key is wanted.');
   throw badKey(`That is not a key of udp-tool: it begins with "${decoded.prefix}1".`);
+}
+
+function badPresharedKey(message: string): UdpToolError {
+  return new UdpToolError('bad-key', message, { hint: 'Make one with "head -c 32 /dev/urandom > FILE".' });
 }
 
 function badKey(message: string): UdpToolError {

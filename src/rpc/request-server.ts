@@ -164,7 +164,7 @@ export class RequestServer {
       return;
     }
     if (request.id <= lane.highestId - REQUEST_WINDOW) {
-      endpoint.send(session, unknownOutcome(request), from);
+      endpoint.send(session, errorMessage(request, 'outcome-unknown', FORGOTTEN), from);
       return;
     }
     const entry: Entry = { answer: null, running: false, session, from, answeredAt: now };
@@ -239,7 +239,7 @@ export class RequestServer {
     entry.answeredAt = now;
     const send = (message: Uint8Array): void => this.#options.endpoint.send(session, message, from);
     if (entry.running) send(encodeMessage({ type: MessageType.PENDING, ...refOf(request) }));
-    else if (entry.answer === null) send(unknownOutcome(request));
+    else if (entry.answer === null) send(errorMessage(request, 'outcome-unknown', FORGOTTEN));
     else for (const message of have ? missingParts(entry.answer, have) : entry.answer) send(message);
   }
 
@@ -304,6 +304,7 @@ export class RequestServer {
   }
 }
 
+const FORGOTTEN = 'That request is so old that its outcome was forgotten; it is not executed again.';
 const RESTARTED =
   'The other side restarted while this request was under way: it may or may not have been executed.';
 
@@ -323,10 +324,6 @@ function encodeResult(request: Request, result: CommandResult): Uint8Array[] {
 
 function errorMessage(request: RequestRef, code: string, text: string): Uint8Array {
   return encodeMessage({ type: MessageType.ERROR, ...refOf(request), code, text });
-}
-
-function unknownOutcome(request: RequestRef): Uint8Array {
-  return errorMessage(request, 'outcome-unknown', RESTARTED);
 }
 
 function bytesOf(messages: readonly Uint8Array[]): number {

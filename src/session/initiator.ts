@@ -79,8 +79,8 @@ export class Initiator {
     if (handshake === undefined) return 'unknown-hello';
     const token = handshake.openRetry(datagram);
     if (token === null) return 'bad-box';
-    // One answer to a RETRY; if that is met with another, the retransmission timer decides.
-    if (!handshake.hasToken) {
+    // A token gets stale when the epoch changes; and then it is replaced no faster than HELLO is sent again.
+    if (!handshake.hasToken || handshake.tries > 1) {
       this.abandon(handshake.peer);
       this.start(handshake.peer, now, token);
     }
@@ -107,7 +107,7 @@ export class Initiator {
       this.start(peer, now);
       return null;
     }
-    if (handshake.tries === 1) peer.rtt.sample(now - handshake.startedAt);
+    if (handshake.tries === 1) session.handshakeRtt = now - handshake.startedAt;
     handshake.session = session;
     handshake.tries = 0;
     this.#schedule(handshake, now);
@@ -121,6 +121,7 @@ export class Initiator {
   confirm(session: InitiatorSession, now: number): void {
     const { peer } = session;
     session.confirm();
+    if (session.handshakeRtt !== null) peer.rtt.sample(session.handshakeRtt);
     if (peer.handshake?.session === session) this.abandon(peer);
     if (peer.unconfirmed === session) peer.unconfirmed = null;
     // A session that was replaced before it was confirmed receives, and is not sent on again.

@@ -123,6 +123,8 @@ export class InitiatorSession extends SessionBase {
   readonly address: Address;
   /** The responder's boot id. */
   readonly boot: Uint8Array;
+  /** From HELLO to CHALLENGE, if HELLO was sent once; it counts once the session is confirmed. */
+  handshakeRtt: number | null = null;
   readonly #rekeyAt: number;
   #openPrefix: OpenPrefix | null;
 

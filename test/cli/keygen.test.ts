@@ -165,7 +165,7 @@ async function modeOf(path: string): Promise<number> {
 function mountTiny(path: string): boolean {
   if (!isRoot || process.platform !== 'linux') return false;
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', path], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k,mode=700', 'tmpfs', path], { stdio: 'ignore' });
     return true;
   } catch {
     return false;

@@ -145,8 +145,10 @@ describe.concurrent('serve does not start', () => {
 
   test.each([
     ['203.0.113.7', 'No interface of this machine has the address'],
-    ['a b', 'is not an address'],
-    ['', 'is not an address'],
+    ['a b', 'Give an IP address'],
+    ['', 'Give an IP address'],
+    ['localhost', 'Give an IP address'],
+    ['127.0.0.1:5555', 'Give an IP address'],
   ])('with --host "%s", which exits with 2', async (host, complaint) => {
     await using lab = await Lab.open();
     const pi = await lab.machine('pi');

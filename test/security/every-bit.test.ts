@@ -157,6 +157,26 @@ describe('garbage', () => {
 });
 
 describe('replays', () => {
+  test('of a session that ended, while its epoch lives: no byte, no session', () => {
+    const network = new VirtualNetwork(5, { delayMs: 5 });
+    network.record = true;
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(1_000);
+    for (const { datagram, to } of client.machine.close(network.now)) {
+      network.inject({ datagram, from: client.address, to });
+    }
+    expect(server.machine.endpoint.sessionCount).toBe(0);
+    const opens = network.sent.filter(({ datagram }) => datagram[0] === 4);
+    expect(opens.length).toBeGreaterThan(0);
+    for (const { datagram, from } of opens) {
+      server.machine.receive(datagram, from, network.now);
+      expect(server.machine.drain(network.now)).toHaveLength(0);
+    }
+    expect(server.machine.endpoint.sessionCount).toBe(0);
+    expect(server.machine.endpoint.drops.consumed).toBe(opens.length);
+  });
+
   test('of all that was ever sent, at any later time, from anywhere, to anybody: nothing is executed again', () => {
     const network = new VirtualNetwork(5, { delayMs: 5 });
     network.record = true;

@@ -27,7 +27,9 @@ function shownIn(text: string, secrets: readonly Uint8Array[]): boolean {
 }
 
 function inHeap(secret: Uint8Array): boolean {
-  return Buffer.from(wasm.HEAPU8.buffer, wasm.HEAPU8.byteOffset, wasm.HEAPU8.length).includes(Buffer.from(secret));
+  return Buffer.from(wasm.HEAPU8.buffer, wasm.HEAPU8.byteOffset, wasm.HEAPU8.length).includes(
+    Buffer.from(secret),
+  );
 }
 
 test('the search itself finds what is there', () => {

@@ -74,6 +74,47 @@ describe('handshake', () => {
     expect(server.machine.endpoint.drops['rate-limited']).toBe(0);
   });
 
+  test('a token that got stale is replaced, no faster than HELLO is sent again', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    network.record = true;
+    const { client, server } = pair(network, { commands: [echo] });
+    for (let i = 0; i < 18; i++) {
+      client.request('echo', [`${i}`]);
+      network.run(30);
+      client.restart();
+    }
+    // The HELLO with the token is held up until the epoch that made the token is over.
+    let held = false;
+    network.intercept = (flight) => {
+      const hasToken = isHello(flight) && network.sent.some(({ datagram }) => datagram[0] === 2);
+      if (!hasToken || held) return [flight];
+      held = true;
+      server.restart(); // its token is worth nothing now, and its meter is full
+      return [];
+    };
+    const startedAt = network.now;
+    const result = client.request('echo', ['x'], 10_000);
+    network.run(10_000);
+    expect(held).toBe(true);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(result.settledAt - startedAt).toBeLessThan(3_000);
+  });
+
+  test('handshakes that get no further than CHALLENGE become rarer', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    client.restart();
+    network.record = true;
+    network.intercept = (flight) => (isOpen(flight) ? [] : [flight]);
+    client.request('echo', ['x'], 60 * SECOND);
+    network.run(60 * SECOND);
+    const sent = network.sent.filter(isHello).length;
+    expect(sent).toBeGreaterThan(2);
+    expect(sent).toBeLessThan(12);
+  });
+
   test('recorded HELLOs drain one meter, and the real peer passes by the other', () => {
     const network = new VirtualNetwork(1, { delayMs: 5 });
     network.record = true;

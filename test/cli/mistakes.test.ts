@@ -1,0 +1,125 @@
+/** What people do by mistake, and what must not come of it. */
+import { chmod, mkdir, readFile, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Lab, LOOPBACK } from '../support/cli.ts';
+
+describe.concurrent('a secret key in the wrong place is never repeated', () => {
+  // Every run of a lab is searched for the secret keys on its disk.
+  test.each([
+    ['instead of a public key', (secret: string) => ['peer', 'add', 'mac', secret], 5],
+    ['instead of a name', (secret: string, key: string) => ['peer', 'add', secret, key], 2],
+    ['to be shown', (secret: string) => ['peer', 'show', secret], 5],
+    ['to be removed', (secret: string) => ['peer', 'remove', secret], 5],
+    ['to be asked', (secret: string) => ['send', '--to', secret, 'time'], 5],
+    ['as a verb', (secret: string) => [secret], 2],
+    ['as an option', (secret: string) => ['send', `--${secret}`, 'time'], 2],
+  ])('%s', async (_where, argv, expected) => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const mac = await lab.machine('mac');
+    const secret = /UDP-SECRET-KEY-1\S+/.exec(await readFile(join(pi.keys, 'secret.key'), 'utf8'))?.[0] ?? '';
+    expect(secret).not.toBe('');
+    const key = (await mac.publicKey()).toString();
+    const { code, stdout, stderr } = await pi.run('', ...argv(secret, key));
+    expect(code).toBe(expected);
+    expect(`${stdout}${stderr}`).not.toContain(secret);
+  });
+});
+
+describe.concurrent('files', () => {
+  test('removing a peer keeps the comment above the next one', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const [a, b] = [await lab.machine('a'), await lab.machine('b')];
+    const keys = [await a.publicKey(), await b.publicKey()];
+    await pi.writeBook(`[a]\nkey = "${keys[0]}"\n\n# the good one, in the cellar\n[b]\nkey = "${keys[1]}"\n`);
+    expect((await pi.run('peer remove a')).code).toBe(0);
+    expect(await pi.readBook()).toBe(`# the good one, in the cellar\n[b]\nkey = "${keys[1]}"\n`);
+  });
+
+  test('a key folder that others can change is refused', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    await chmod(pi.keys, 0o777);
+    const { code, stderr } = await pi.run('peer show');
+    expect(code).toBe(5);
+    expect(stderr).toContain('chmod 700');
+  });
+
+  test('keygen leaves a folder alone that everybody shares', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.blank('pi');
+    const shared = join(pi.home, 'shared');
+    await mkdir(shared);
+    await chmod(shared, 0o1777);
+    const { code, stderr } = await pi.run('keygen --keys', shared);
+    expect(code).toBe(5);
+    expect(stderr).toContain('shared by all users');
+  });
+
+  test('a key folder that is a link to itself is an error, not a crash', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.blank('pi');
+    await symlink('keys', join(pi.home, 'keys'));
+    const { code, stderr } = await pi.runWith(
+      { cwd: pi.home, env: { UDP_TOOL_KEYS: undefined } },
+      'peer list',
+    );
+    expect(code).toBe(1);
+    expect(stderr).toContain('ELOOP');
+  });
+
+  test('a pre-shared key is found from the working directory', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const mac = await lab.machine('mac');
+    await pi.file('mac.psk', new Uint8Array(32).fill(7));
+    const key = (await mac.publicKey()).toString();
+    const { code } = await pi.runWith({ cwd: pi.home }, 'peer add mac', key, '--psk', 'mac.psk');
+    expect(code).toBe(0);
+    expect((await pi.run('peer list')).code).toBe(0);
+    const missing = await pi.run('peer add other', key, '--psk', 'nowhere.psk');
+    expect(missing.code).toBe(5);
+    expect(missing.stderr).toContain('/dev/urandom');
+  });
+
+  test('an empty address, and a name that cannot be one', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const mac = await lab.machine('mac');
+    const key = (await mac.publicKey()).toString();
+    expect((await pi.run('peer add mac', key, '--at', '')).code).toBe(2);
+    expect((await pi.run('keygen --name', 'bad name')).code).toBe(2);
+  });
+});
+
+describe.concurrent('streams', () => {
+  test('serve goes on when whoever read its stderr has gone', async () => {
+    await using lab = await Lab.open();
+    const { pi, mac, server } = await lab.pair('-v');
+    server.closeOutput();
+    expect((await mac.run('send time')).code).toBe(0);
+    expect((await pi.run('peer remove mac')).code).toBe(0);
+    expect((await mac.run('send time --timeout 1')).code).toBe(4);
+  });
+
+  test('every verb that says something has it as JSON too', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.blank('pi');
+    const made = JSON.parse((await pi.run('keygen --json')).stdout) as { publicKey: string };
+    expect(made.publicKey).toMatch(/^udp1/);
+    const mac = await lab.machine('mac');
+    const key = (await mac.publicKey()).toString();
+    const entry = { name: 'mac', publicKey: key, at: `${LOOPBACK}:9` };
+    const added = await pi.run('peer add --json mac', key, '--at', entry.at);
+    expect(JSON.parse(added.stdout)).toEqual(entry);
+    expect(JSON.parse((await pi.run('peer remove --json mac')).stdout)).toEqual(entry);
+  });
+
+  test('the time-out in --help is in seconds', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.blank('pi');
+    expect((await pi.run('send --help')).stdout).toMatch(/default:\s+5\)/);
+  });
+});
