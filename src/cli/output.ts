@@ -25,7 +25,7 @@ export function note(line: string): void {
   process.stderr.write(`${withoutSecrets(line)}\n`);
 }
 
-export function withoutSecrets(text: string): string {
+function withoutSecrets(text: string): string {
   return text.replace(/UDP-SECRET-KEY-1[0-9A-Z]+/gi, '[secret key]');
 }
 
