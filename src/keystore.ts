@@ -1,7 +1,7 @@
 /** The key folder: this machine's secret key, and the peer book that a person can read and edit. */
 import { randomBytes } from 'node:crypto';
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
-import { chmod, link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
@@ -40,13 +40,32 @@ export function generateKeyPair(): KeyPair {
   return keyPairFromSecret(SecretKey.generate(randomBytes));
 }
 
-/** Where the keys are: `dir`, else `UDP_TOOL_KEYS`, else `./keys` where that exists, else the XDG config folder. */
+/**
+ * Where the keys are: `dir`, else `UDP_TOOL_KEYS`, else `./keys` where that is ours (see {@link isOurs}), else the XDG
+ * config folder.
+ */
 export async function keyFolder(dir?: string): Promise<string> {
   const named = dir ?? process.env['UDP_TOOL_KEYS'];
   if (named !== undefined && named !== '') return resolve(named);
-  if (await exists('keys').catch(() => true)) return resolve('keys');
+  if (await isOurs('keys')) return resolve('keys');
   const config = process.env['XDG_CONFIG_HOME'] || join(homedir(), '.config');
   return join(config, 'udp-tool');
+}
+
+/**
+ * Whether a folder that merely happens to be called `keys` may be taken: it belongs to this user, others cannot write
+ * into it, and it holds a secret key already, or what a fresh checkout has. Anything else there may have been put by
+ * somebody who wants to be trusted, or has nothing to do with us.
+ */
+async function isOurs(dir: string): Promise<boolean> {
+  try {
+    const { mode, uid } = await stat(dir);
+    if (process.platform !== 'win32' && ((mode & 0o002) !== 0 || uid !== process.getuid?.())) return false;
+    const files = await readdir(dir);
+    return files.includes(SECRET_FILE) || (files.length === 1 && files[0] === 'README.md');
+  } catch {
+    return false;
+  }
 }
 
 export class KeyStore {
@@ -122,13 +141,18 @@ export class KeyStore {
     );
   }
 
-  /** @throws UdpToolError `bad-usage` for a name that is taken or cannot be one, `bad-key`, and as {@link peers} */
+  /**
+   * Trusts a peer; one that has that name and key already gets the address and pre-shared key given here.
+   * @throws UdpToolError `bad-usage` for a name or key that is taken, or a name that cannot be one; `bad-key`; and as
+   *   {@link peers}
+   */
   async addPeer(entry: PeerEntry): Promise<void> {
     checkPeerName(entry.name);
     if (entry.at !== undefined) parseHostPort(entry.at);
     if (entry.psk !== undefined) await this.#readPresharedKey(entry.psk);
     await this.#changeBook((text, peers) => {
       const sameKey = peers.find((peer) => peer.publicKey.equals(entry.publicKey));
+      if (sameKey?.name === entry.name) return withTable(withoutTable(text, entry.name), entry);
       if (peers.some((peer) => peer.name === entry.name)) {
         throw new UdpToolError('bad-usage', `There is a peer "${entry.name}" already.`, {
           hint: `Choose another name, or first "udp-tool peer remove ${entry.name}".`,
@@ -139,11 +163,7 @@ export class KeyStore {
           hint: `To change it, first "udp-tool peer remove ${sameKey.name}".`,
         });
       }
-      const lines = [`[${entry.name}]`, `key = "${entry.publicKey}"`];
-      if (entry.at !== undefined) lines.push(`at = ${JSON.stringify(entry.at)}`);
-      if (entry.psk !== undefined) lines.push(`psk = ${JSON.stringify(entry.psk)}`);
-      const before = text === '' ? BOOK_HEADER : text.endsWith('\n') ? text : `${text}\n`;
-      return `${before}\n${lines.join('\n')}\n`;
+      return withTable(text, entry);
     });
   }
 
@@ -323,6 +343,14 @@ function parseBook(text: string, path: string): PeerEntry[] {
   return entries;
 }
 
+function withTable(text: string, { name, publicKey, at, psk }: PeerEntry): string {
+  const lines = [`[${name}]`, `key = "${publicKey}"`];
+  if (at !== undefined) lines.push(`at = ${JSON.stringify(at)}`);
+  if (psk !== undefined) lines.push(`psk = ${JSON.stringify(psk)}`);
+  const before = text.trim() === '' ? BOOK_HEADER : text.endsWith('\n') ? text : `${text}\n`;
+  return `${before}\n${lines.join('\n')}\n`;
+}
+
 /** The book without a table: from its header up to the next one; comments elsewhere stay. */
 function withoutTable(text: string, name: string): string {
   const lines = text.split('\n');
@@ -354,7 +382,12 @@ const STICKY = 0o1000;
 
 async function refuseIfOpen(path: string, forbidden: number, mend = '600'): Promise<void> {
   if (process.platform === 'win32') return; // no such bits there
-  const { mode } = await stat(path);
+  const { mode, uid } = await stat(path);
+  if (uid !== process.getuid?.() && uid !== 0) {
+    throw new UdpToolError('key-unsafe', `${path} belongs to another user of this machine.`, {
+      hint: 'Name a folder of your own with --keys DIR; or, if that user is you, mend it with "chown".',
+    });
+  }
   if ((mode & forbidden) === 0) return;
   const can = forbidden === 0o077 ? 'read' : 'change';
   throw new UdpToolError('key-unsafe', `Other users of this machine can ${can} ${path}.`, {

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** An endpoint on a UDP port: peers by name, requests as promises, commands as functions. */
 import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PresharedKey, PublicKey } from './crypto/keys.ts';

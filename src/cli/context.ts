@@ -24,6 +24,12 @@ export function choosePeer(peers: readonly PeerOptions[], to: string | undefined
   const askable = peers.filter(({ at }) => at !== undefined);
   const [only] = askable;
   if (only !== undefined && askable.length === 1) return only;
+  const [single] = peers;
+  if (single !== undefined && peers.length === 1 && only === undefined) {
+    throw new UdpToolError('no-address', `There is no address for "${single.name}".`, {
+      hint: `Give one: udp-tool peer add ${single.name} ${single.publicKey} --at HOST:PORT`,
+    });
+  }
   if (only === undefined) {
     throw new UdpToolError('unknown-peer', 'There is no peer with an address to ask.', {
       hint: 'Add one: "udp-tool peer add NAME KEY --at HOST:PORT", with the key that "udp-tool keygen" printed there.',

@@ -45,7 +45,7 @@ async function send(command: string, args: string[], options: SendOptions): Prom
     }
   } catch (error) {
     if (!(error instanceof UdpToolError)) throw error;
-    throw new CommandFailure(error, explain(error, peer, keyPair.publicKey));
+    throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
   }
 }
 

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import {
   createEndpoint,
@@ -91,7 +92,9 @@ async function followBook(
     }
     if (changes.length > 0) report.peers(changes, endpoint.peers.length);
   } catch (error) {
-    report.line(`The peer book was changed and is not followed: ${messageOf(error)}`);
+    report.line(
+      `The peer book was changed and is not followed, so the peers before it still hold: ${messageOf(error)}`,
+    );
   }
 }
 
@@ -99,6 +102,27 @@ async function followBook(
 function fingerprint({ publicKey, at, psk }: PeerOptions): string {
   const pskBytes = psk === undefined ? '' : Buffer.from(psk.expose()).toString('hex');
   return `${publicKey} ${at ?? ''} ${pskBytes}`;
+}
+
+/** What commonly lies behind a drop, for the person who looks for the reason of silence. */
+const EXPLAINED: Partial<Record<DropReason, string>> = {
+  'too-short': 'No datagram of ours: a port scan, or the look of udp-tool itself whether a port is open.',
+  'unknown-tag':
+    'Somebody says hello whom no trusted key fits: compare "peer list" here with "peer show" there, and the reverse.',
+  'unknown-session': 'For a session of before a restart; a client finds out by itself.',
+  'bad-box': 'Tampered on the way, or a pre-shared key that differs.',
+  'bad-cookie': 'The answer to a challenge came after two minutes, or from before a restart.',
+  replayed: 'A copy of a datagram that was here before.',
+};
+
+/** The addresses of this machine where a socket on all addresses is reached; link-local ones are left out. */
+function reachableAt(endpoint: UdpEndpoint): string[] {
+  const listening = endpoint.addresses.find(({ ip }) => ip === '0.0.0.0');
+  if (listening === undefined) return [];
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    .map(({ address }) => formatAddress({ ip: address, port: listening.port }));
 }
 
 type Reporter = ReturnType<typeof reporter>;
@@ -116,6 +140,8 @@ function reporter({ verbose = false, json: asJson = false }: ServeOptions) {
       line(
         `Listening on ${listening.join(' and ')}, as ${endpoint.publicKey}, for ${counted(count, 'peer')}.`,
       );
+      const reachable = reachableAt(endpoint);
+      if (reachable.length > 0) line(`Others reach it at ${reachable.join(' or ')}.`);
       if (count === 0)
         line('Trusts nobody yet: add a peer with "udp-tool peer add NAME KEY"; no restart is needed.');
     },
@@ -133,7 +159,7 @@ function reporter({ verbose = false, json: asJson = false }: ServeOptions) {
         if (count === (reported.get(reason) ?? 0)) continue;
         reported.set(reason, count);
         if (asJson) json({ event: 'dropped', reason, count });
-        if (verbose) line(`dropped, ${reason}: ${count} in all`);
+        if (verbose) line(`dropped, ${reason}: ${count} in all. ${EXPLAINED[reason] ?? ''}`.trimEnd());
       }
     },
   };

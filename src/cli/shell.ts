@@ -83,7 +83,10 @@ async function shell(options: ShellOptions): Promise<void> {
         process.exitCode = EXIT.DONE;
       } catch (error) {
         if (!(error instanceof UdpToolError)) throw error;
-        failure(error, { json: false, details: explain(error, peer, keyPair.publicKey) });
+        failure(error, {
+          json: false,
+          details: explain(error, peer, keyPair.publicKey, chosen.psk !== undefined),
+        });
         process.exitCode = exitCode(error.code);
       }
       running = null;
@@ -91,6 +94,7 @@ async function shell(options: ShellOptions): Promise<void> {
     if (terminal) lines.prompt();
   }
   lines.close();
+  if (terminal) note(''); // the shell's own prompt begins a line
   if (terminal && process.exitCode !== EXIT.INTERRUPTED) process.exitCode = EXIT.DONE;
 }
 

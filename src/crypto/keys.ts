@@ -164,11 +164,15 @@ function decode(text: string, prefix: string): Uint8Array {
     decoded = bech32m.decodeToBytes(text);
   } catch {
     // The decoder's own message quotes the text, which may be a secret key pasted by mistake: it is not passed on.
-    throw badKey('That is not a key: its checksum does not match, so a character is missing or wrong.');
+    throw badKey(
+      `That is not a key: its checksum does not match, so a character is missing or wrong. It has ${text.length} characters.`,
+    );
   }
   if (decoded.prefix === prefix) return decoded.bytes;
   if (decoded.prefix === SECRET_PREFIX) {
-    throw badKey('That is a SECRET key, where a public key (udp1…) is wanted. Keep it to yourself.');
+    throw badKey(
+      "That is a SECRET key, where a public key (udp1…) is wanted. If it stands in your shell's history now, make a new one.",
+    );
   }
   if (decoded.prefix === PUBLIC_PREFIX) throw badKey('That is a public key, where a secret key is wanted.');
   throw badKey(`That is not a key of udp-tool: it begins with "${decoded.prefix}1".`);
@@ -180,6 +184,6 @@ function badPresharedKey(message: string): UdpToolError {
 
 function badKey(message: string): UdpToolError {
   return new UdpToolError('bad-key', message, {
-    hint: 'Copy the whole line that "udp-tool keygen" printed on the other machine; it begins with udp1.',
+    hint: 'Copy the whole line that "udp-tool keygen" printed on the other machine: it begins with udp1 and has 62 characters.',
   });
 }

@@ -6,10 +6,11 @@ import type { Address } from '../session/address.ts';
 
 /**
  * What the system said. `closed`: the machine is there and nothing listens. `no-route`: the datagram did not leave.
+ * `unreachable`: a machine on the way, or the other one's firewall, says no.
  * `blocked`: this machine's own firewall does not let it out. `silent`: what a listening peer, a dropping firewall and
  * an address of nobody have in common.
  */
-export type ProbeResult = 'closed' | 'no-route' | 'blocked' | 'silent';
+export type ProbeResult = 'closed' | 'no-route' | 'unreachable' | 'blocked' | 'silent';
 
 /**
  * Sends a byte that every peer drops, from a connected socket, since only that is told of ICMP errors.
@@ -31,6 +32,7 @@ export function probePort(address: Address, waitMs: number): Promise<ProbeResult
       if (error === null) return;
       if (hasSystemCode(error, 'ECONNREFUSED')) finish('closed');
       else if (hasSystemCode(error, 'EPERM', 'EACCES')) finish('blocked');
+      else if (hasSystemCode(error, 'EHOSTUNREACH')) finish('unreachable');
       else finish(hasSystemCode(error, ...NO_ROUTE_CODES) ? 'no-route' : 'silent');
     };
     socket.on('error', fail);
@@ -41,4 +43,4 @@ export function probePort(address: Address, waitMs: number): Promise<ProbeResult
   });
 }
 
-const NO_ROUTE_CODES: readonly string[] = ['EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];
+const NO_ROUTE_CODES: readonly string[] = ['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];

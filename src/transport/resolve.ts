@@ -17,16 +17,33 @@ export interface HostPort {
  * @throws UdpToolError `bad-usage`
  */
 export function parseHostPort(text: string): HostPort {
-  if (isIP(text) !== 0) return { host: text, port: DEFAULT_PORT };
+  if (isIP(text) !== 0) return usable({ host: text, port: DEFAULT_PORT });
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
-  if (host === undefined || port < 1 || port > 65_535 || (match?.[1] !== undefined && isIP(host) !== 6)) {
+  const isHost =
+    host !== undefined &&
+    (match?.[1] === undefined ? isIP(host) !== 0 || !DIGITS_AND_DOTS.test(host) : isIP(host) === 6);
+  if (!isHost || port < 1 || port > 65_535) {
     throw new UdpToolError('bad-usage', `"${text}" is not an address.`, {
       hint: 'Write HOST:PORT, for example 192.168.2.3:9999, pi.local:9999 or [fe80::1%eth0]:9999.',
     });
   }
-  return { host, port };
+  return usable({ host, port });
+}
+
+/** What looks like an IPv4 address and is none is a mistake, not a name. */
+const DIGITS_AND_DOTS = /^[\d.]+$/;
+
+function usable(address: HostPort): HostPort {
+  if (address.host !== '0.0.0.0' && address.host !== '::') return address;
+  throw new UdpToolError(
+    'bad-usage',
+    `${address.host} means every address of a machine: it cannot be sent to.`,
+    {
+      hint: 'Give one of them: "udp-tool serve" prints them there.',
+    },
+  );
 }
 
 /**

@@ -1,7 +1,8 @@
 /** What people do by mistake, and what must not come of it. */
-import { chmod, mkdir, readFile, symlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { KeyStore } from '../../src/index.ts';
 import { Lab, LOOPBACK } from '../support/cli.ts';
 
 describe.concurrent('a secret key in the wrong place is never repeated', () => {
@@ -58,7 +59,7 @@ describe.concurrent('files', () => {
     expect(stderr).toContain('shared by all users');
   });
 
-  test('a key folder that is a link to itself is an error, not a crash', async () => {
+  test('a key folder that is a link to itself is passed over', async () => {
     await using lab = await Lab.open();
     const pi = await lab.blank('pi');
     await symlink('keys', join(pi.home, 'keys'));
@@ -66,8 +67,63 @@ describe.concurrent('files', () => {
       { cwd: pi.home, env: { UDP_TOOL_KEYS: undefined } },
       'peer list',
     );
-    expect(code).toBe(1);
-    expect(stderr).toContain('ELOOP');
+    expect(code).toBe(0);
+    expect(stderr).toContain(join('config', 'udp-tool'));
+  });
+
+  test('an address that was forgotten is added by the same line with --at', async () => {
+    await using lab = await Lab.open();
+    const { pi, server, port } = await lab.pair();
+    const nas = await lab.machine('nas');
+    await pi.trust(nas);
+    await server.event('peers');
+    const key = (await pi.publicKey()).toString();
+    expect((await nas.run('peer add pi', key)).code).toBe(0);
+    const asked = await nas.run('send time');
+    expect(asked.code).toBe(2);
+    expect(asked.stderr).toContain(`udp-tool peer add pi ${key} --at HOST:PORT`);
+    expect((await nas.run('peer add pi', key, '--at', `${LOOPBACK}:${port}`)).code).toBe(0);
+    expect((await nas.run('send time')).code).toBe(0);
+    expect((await nas.run('peer list --json')).stdout.trim().split('\n')).toHaveLength(1);
+  });
+
+  test('a folder called keys that has nothing to do with us is passed over', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.blank('pi');
+    const evil = await lab.machine('evil');
+    const work = join(pi.home, 'work');
+    await new KeyStore(join(work, 'keys')).addPeer({ name: 'evil', publicKey: await evil.publicKey() });
+    const options = { cwd: work, env: { UDP_TOOL_KEYS: undefined } };
+    const { stdout, stderr } = await pi.runWith(options, 'peer list');
+    expect(stdout).toBe('');
+    expect(stderr).toContain(join('config', 'udp-tool'));
+    await pi.runWith(options, 'keygen');
+    expect((await pi.runWith(options, 'peer list')).stdout).toBe('');
+  });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'a book of another user is refused (only root can make one)',
+    async () => {
+      await using lab = await Lab.open();
+      const { pi } = await lab.pair();
+      await chown(pi.book, 65_534, 65_534);
+      const { code, stderr } = await pi.run('peer list');
+      expect(code).toBe(5);
+      expect(stderr).toContain('belongs to another user');
+    },
+  );
+
+  test.each([
+    ['0.0.0.0:9999', 'every address of a machine'],
+    ['192.168.2.300:9999', 'is not an address'],
+    ['[::]:9999', 'every address of a machine'],
+  ])('%s is no address to ask at', async (at, complaint) => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const mac = await lab.machine('mac');
+    const { code, stderr } = await pi.run('peer add mac', `${await mac.publicKey()}`, '--at', at);
+    expect(code).toBe(2);
+    expect(stderr).toContain(complaint);
   });
 
   test('a pre-shared key is found from the working directory', async () => {
