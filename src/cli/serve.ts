@@ -51,7 +51,11 @@ async function serve(options: ServeOptions): Promise<void> {
     onRequest: report.request,
   });
   const known = new Map(peers.map((peer) => [peer.name, fingerprint(peer)]));
-  const follow = (): Promise<void> => followBook(endpoint, store, known, report);
+  let following = Promise.resolve(); // one change after the other: the last one read holds
+  const follow = (): Promise<void> => {
+    following = following.then(() => followBook(endpoint, store, known, report));
+    return following;
+  };
   store.watch(() => void follow(), stop);
   report.listening(endpoint);
   await follow(); // what was changed between reading the book and watching it
