@@ -62,6 +62,29 @@ describe('at most once', () => {
     expect(executed).toBe(1);
   });
 
+  test.each([
+    [256, 0],
+    [255, 1],
+  ])('an id that is %i below the highest is executed %i times', (below, expected) => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const executed: string[] = [];
+    const { client } = pair(network, {
+      commands: [launch],
+      onExecute: (_command, { what }) => executed.push(String(what)),
+    });
+    client.request('launch', ['begin']);
+    network.run(SECOND);
+    const [session] = client.machine.endpoint.sessionsTo(client.peer(), network.now);
+    if (session === undefined) throw new Error('there is a session');
+    const { boot } = session;
+    for (const id of [1_000, 1_000 - below]) {
+      const request = { type: MessageType.REQUEST, lane: 9, id, boot, command: 'launch', args: [`${id}`] };
+      client.machine.endpoint.send(session, encodeMessage(request));
+      network.run(SECOND);
+    }
+    expect(executed.filter((what) => what === `${1_000 - below}`)).toHaveLength(expected);
+  });
+
   test('the peer is removed and added again while a request is under way', () => {
     const network = new VirtualNetwork(1, { delayMs: 10 });
     let executed = 0;

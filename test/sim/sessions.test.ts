@@ -161,6 +161,22 @@ describe('the life of a session', () => {
     expect(server.machine.endpoint.sessionCount).toBeLessThanOrEqual(2);
   });
 
+  test('without a new handshake it ends after two hours, however busy it is', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['first']);
+    network.run(MINUTE);
+    network.intercept = (flight) => (isHello(flight) ? [] : [flight]);
+    const outcomes = Array.from({ length: 130 }, () => {
+      const result = client.request('echo', ['x']);
+      network.run(MINUTE);
+      return result.outcome;
+    });
+    expect(outcomes.slice(0, 118).every((outcome) => outcome?.ok)).toBe(true);
+    for (const outcome of outcomes.slice(120))
+      expect(outcome).toMatchObject({ ok: false, progress: 'no-handshake' });
+  });
+
   test('left alone, everything is forgotten and nothing is sent', () => {
     const network = new VirtualNetwork(1, { delayMs: 20 });
     const { client, server } = pair(network, { commands: [echo] });
