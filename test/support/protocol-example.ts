@@ -6,7 +6,7 @@ import { idAt, idBytes, toHex } from '../../src/bytes.ts';
 import { seal, sharedKey } from '../../src/crypto/box.ts';
 import { blake2b } from '../../src/crypto/hash.ts';
 import { kemEncapsulate, kemKeyPair } from '../../src/crypto/kem.ts';
-import { keyPairFromSecret, SecretKey } from '../../src/crypto/keys.ts';
+import { keyPairFromSecret, PresharedKey, SecretKey } from '../../src/crypto/keys.ts';
 import type { Transmit } from '../../src/session/address.ts';
 import { Endpoint } from '../../src/session/endpoint.ts';
 import { Epoch } from '../../src/session/epoch.ts';
@@ -48,6 +48,7 @@ const RANDOMNESS = {
   retryRandom: fill(0x9a, 15),
   initiatorEphemeralSecret: fill(0xbb, 32),
   instance: fill(0xcc, 8),
+  presharedKey: fill(0xdd, 32),
 };
 
 const INITIATOR_ADDRESS = { ip: '192.168.2.1', port: 50_000 };
@@ -60,6 +61,9 @@ export function protocolExample(): Record<string, string> {
   const responder = keyPairFromSecret(SecretKey.fromBytes(r.responderSecretKey));
   const pair = derivePairKeys(initiator, responder.publicKey, null) as PairKeys;
   const { roles, tag, helloKey, challengeKey } = pair.outgoing;
+
+  const psk = PresharedKey.fromBytes(r.presharedKey);
+  const pairWithPsk = derivePairKeys(initiator, responder.publicKey, psk) as PairKeys;
 
   const kem = kemKeyPair(r.kemKeyPairSeed);
   const hello = sealHello({ token: fill(0, 5), kemPublicKey: kem.publicKey }, tag, helloKey, r.helloRandom);
@@ -112,6 +116,8 @@ export function protocolExample(): Record<string, string> {
   const requestEnvelope = packEnvelope([instance, request], OPEN_CAPACITY);
   const prefix = { cookie, openKey, ephemeral: ephemeralPublic };
   const open = sealOpen(prefix, idBytes(sid), 0, requestEnvelope, keys.initiatorToResponder);
+  const openAgain = sealOpen(prefix, idBytes(sid), 1, requestEnvelope, keys.initiatorToResponder);
+  const have = Uint8Array.of(0x80, 0x80, 0, 0, 0, 0, 0, 0);
   const response = encodeMessage({ type: MessageType.RESPONSE, ...ref, value: ANSWER });
   const responseEnvelope = packEnvelope([response], DATA_CAPACITY);
   const data = sealData(keys.initiatorId, 0, responseEnvelope, keys.responderToInitiator);
@@ -147,6 +153,15 @@ export function protocolExample(): Record<string, string> {
     OPEN: open,
     'response envelope': responseEnvelope,
     DATA: data,
+    'OPEN again, counter 1': openAgain,
+    'MORE, lane 0, id 2, parts 0 and 8 are there': encodeMessage({
+      type: MessageType.MORE,
+      lane: 0,
+      id: 2,
+      have,
+    }),
+    'k0 with the psk': pairWithPsk.pairKey,
+    'tag(I→R) with the psk': pairWithPsk.outgoing.tag,
   };
   return {
     'I as text': initiator.publicKey.toString(),
