@@ -54,15 +54,19 @@ export async function keyFolder(dir?: string): Promise<string> {
 
 /**
  * Whether a folder that merely happens to be called `keys` may be taken: it belongs to this user, others cannot write
- * into it, and it holds a secret key already, or what a fresh checkout has. Anything else there may have been put by
- * somebody who wants to be trusted, or has nothing to do with us.
+ * into it, and it holds a secret key already, or what a fresh checkout has, at most with a peer book that this program
+ * wrote (closed to others, as no checkout makes files). Anything else there may have been put by somebody who wants to
+ * be trusted, or has nothing to do with us.
  */
 async function isOurs(dir: string): Promise<boolean> {
   try {
     const { mode, uid } = await stat(dir);
     if (process.platform !== 'win32' && ((mode & 0o002) !== 0 || uid !== process.getuid?.())) return false;
     const files = await readdir(dir);
-    return files.includes(SECRET_FILE) || (files.length === 1 && files[0] === 'README.md');
+    if (files.includes(SECRET_FILE)) return true;
+    if (!files.includes('README.md') || files.some((file) => file !== 'README.md' && file !== BOOK_FILE))
+      return false;
+    return !files.includes(BOOK_FILE) || ((await stat(join(dir, BOOK_FILE))).mode & 0o077) === 0;
   } catch {
     return false;
   }
@@ -142,7 +146,8 @@ export class KeyStore {
   }
 
   /**
-   * Trusts a peer; one that has that name and key already gets the address and pre-shared key given here.
+   * Trusts a peer; one that has that name and key already gets the address and pre-shared key given here, and keeps
+   * what is not given.
    * @throws UdpToolError `bad-usage` for a name or key that is taken, or a name that cannot be one; `bad-key`; and as
    *   {@link peers}
    */
@@ -152,7 +157,9 @@ export class KeyStore {
     if (entry.psk !== undefined) await this.#readPresharedKey(entry.psk);
     await this.#changeBook((text, peers) => {
       const sameKey = peers.find((peer) => peer.publicKey.equals(entry.publicKey));
-      if (sameKey?.name === entry.name) return withTable(withoutTable(text, entry.name), entry);
+      if (sameKey?.name === entry.name) {
+        return withTable(withoutTable(text, entry.name), { ...sameKey, ...entry });
+      }
       if (peers.some((peer) => peer.name === entry.name)) {
         throw new UdpToolError('bad-usage', `There is a peer "${entry.name}" already.`, {
           hint: `Choose another name, or first "udp-tool peer remove ${entry.name}".`,

@@ -1,5 +1,5 @@
 /** What people do by mistake, and what must not come of it. */
-import { chmod, chown, mkdir, readFile, symlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { KeyStore } from '../../src/index.ts';
@@ -99,6 +99,33 @@ describe.concurrent('files', () => {
     expect(stderr).toContain(join('config', 'udp-tool'));
     await pi.runWith(options, 'keygen');
     expect((await pi.runWith(options, 'peer list')).stdout).toBe('');
+  });
+
+  test('a checkout: peers first, then the key, and both are in ./keys; a book that came with it is not', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.blank('pi');
+    const mac = await lab.machine('mac');
+    const keys = join(pi.home, 'clone', 'keys');
+    await mkdir(keys, { recursive: true });
+    await writeFile(join(keys, 'README.md'), '# keys\n');
+    const options = { cwd: join(pi.home, 'clone'), env: { UDP_TOOL_KEYS: undefined } };
+    await pi.runWith(options, 'peer add mac', `${await mac.publicKey()}`);
+    await chmod(join(keys, 'peers.toml'), 0o644);
+    expect((await pi.runWith(options, 'peer list')).stderr).toContain(join('config', 'udp-tool'));
+    await chmod(join(keys, 'peers.toml'), 0o600);
+    expect((await pi.runWith(options, 'keygen')).stderr).toContain(keys);
+    expect((await pi.runWith(options, 'peer list')).stdout).toContain('mac');
+  });
+
+  test('a new address leaves the pre-shared key of the peer as it is', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const mac = await lab.machine('mac');
+    const psk = await pi.file('mac.psk', new Uint8Array(32).fill(7));
+    const key = `${await mac.publicKey()}`;
+    await pi.run('peer add mac', key, '--psk', psk);
+    await pi.run('peer add mac', key, '--at', `${LOOPBACK}:9`);
+    expect(JSON.parse((await pi.run('peer list --json')).stdout)).toMatchObject({ psk, at: `${LOOPBACK}:9` });
   });
 
   test.skipIf(process.getuid?.() !== 0)(
