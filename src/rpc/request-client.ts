@@ -86,7 +86,7 @@ export class RequestClient {
   readonly #random: (length: number) => Uint8Array;
   /** By the peer's public key: a peer that is removed and added again must not see a number twice. */
   readonly #lanes = new Map<string, Lane[]>();
-  /** Peers of whom nothing was heard until a deadline. */
+  /** Peers of whom nothing was heard for too long, and no clean sample since: their requests begin with a handshake. */
   readonly #silent = new WeakSet<Peer>();
   /** No later than the first deadline or retransmission. */
   #nextTimeout = Number.POSITIVE_INFINITY;
@@ -163,15 +163,20 @@ export class RequestClient {
     for (const request of this.#pendingOf(session.peer)) this.#attempt(request, now);
   }
 
+  /** The peer is there; where its handshake went through at once, the round trip is known again too. */
+  onConfirmed(session: InitiatorSession): void {
+    if (session.handshakeRtt !== null) this.#silent.delete(session.peer);
+  }
+
   /** A session is gone: what waits for an answer on it is tried again at once. */
   onClosed(session: Session, now: number): void {
-    if (session.role === 'responder') return;
+    // One that was replaced, and is cleared away, concerns nobody.
+    if (session.role === 'responder' || this.#endpoint.sessionsTo(session.peer, now).length > 0) return;
     for (const request of this.#pendingOf(session.peer)) this.#attempt(request, now);
   }
 
   onMessage(session: Session, message: Message, now: number): void {
     if (session.role === 'responder') return;
-    this.#silent.delete(session.peer);
     if (!('id' in message)) return;
     const request = this.#lanesOf(session.peer)[message.lane]?.pending.get(message.id);
     if (request === undefined) return;
@@ -211,7 +216,7 @@ export class RequestClient {
 
   #retry(request: PendingRequest, now: number): void {
     const { peer } = request.spec;
-    if (request.tries > 0) peer.rtt.timedOut(request.doublings);
+    if (request.unanswered > 0) peer.rtt.timedOut(request.doublings);
     if (request.unanswered >= SUSPECT_AFTER_TRIES) this.#suspect(request, now);
     this.#attempt(request, now);
   }
@@ -223,6 +228,7 @@ export class RequestClient {
   }
 
   #suspect(request: PendingRequest, now: number): void {
+    this.#silent.add(request.spec.peer);
     this.#endpoint.want(request.spec.peer, request.deadline, now);
     this.#endpoint.suspect(request.spec.peer, now);
   }
@@ -260,6 +266,7 @@ export class RequestClient {
 
   #onPart(request: PendingRequest, part: Part, session: InitiatorSession, now: number): void {
     const { assembly } = request;
+    if (assembly === null) this.#sample(request, now);
     if (assembly === null || !equalBytes(assembly.boot, session.boot) || !assembly.add(part)) {
       request.assembly = new Assembly(session.boot, part.count);
       request.assembly.add(part);
@@ -289,12 +296,18 @@ export class RequestClient {
 
   #succeed(request: PendingRequest, value: CborValue, now: number): void {
     const roundTripMs = now - request.firstSentAt;
-    // What was sent once, and not held up by a slow command.
-    if (request.tries === 1 && !request.acknowledged && request.assembly === null) {
-      request.spec.peer.rtt.sample(roundTripMs);
-    }
+    if (request.assembly === null) this.#sample(request, now);
     this.#forget(request);
     request.spec.settle({ ok: true, value, roundTripMs, tries: request.tries });
+  }
+
+  /** Takes the round trip of what was sent once, and not held up by a slow command. */
+  #sample(request: PendingRequest, now: number): void {
+    const { peer } = request.spec;
+    if (request.tries !== 1 || request.acknowledged) return;
+    peer.rtt.sample(now - request.firstSentAt);
+    // Not before: until then the time-outs are those of the silence, and a peer that restarts meanwhile costs dear.
+    this.#silent.delete(peer);
   }
 
   #fail(request: PendingRequest, error: UdpToolError): void {

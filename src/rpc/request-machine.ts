@@ -71,6 +71,7 @@ export class RequestMachine {
           this.client.onClosed(event.session, now);
           break;
         case 'confirmed':
+          this.client.onConfirmed(event.session);
           break;
       }
     }

@@ -57,6 +57,8 @@ interface Entry {
   session: ResponderSession;
   from: Address;
   answeredAt: number;
+  /** Nobody can ask for it any more: its answer need not be kept. */
+  forgotten: boolean;
 }
 
 interface Lane {
@@ -111,7 +113,7 @@ export class RequestServer {
 
   onMessage(session: Session, message: Message, from: Address, now: number): void {
     if (session.role === 'initiator') return;
-    const instance = this.#recordOf(session.peer).instances.get(session.instance);
+    const instance = this.#instanceOf(session);
     if (instance === undefined) return;
     if (message.type === MessageType.REQUEST) this.#onRequest(instance, session, message, from, now);
     else if (message.type === MessageType.MORE) this.#onMore(instance, session, message, from, now);
@@ -119,7 +121,7 @@ export class RequestServer {
 
   onClosed(session: Session, byPeer: boolean, now: number): void {
     if (session.role === 'initiator') return;
-    const instance = this.#recordOf(session.peer).instances.get(session.instance);
+    const instance = this.#instanceOf(session);
     if (instance === undefined || !instance.sessions.delete(session)) return;
     instance.final ||= byPeer;
     if (instance.sessions.size > 0) return;
@@ -167,7 +169,7 @@ export class RequestServer {
       endpoint.send(session, errorMessage(request, 'outcome-unknown', FORGOTTEN), from);
       return;
     }
-    const entry: Entry = { answer: null, running: false, session, from, answeredAt: now };
+    const entry: Entry = { answer: null, running: false, session, from, answeredAt: now, forgotten: false };
     this.#remember(record, lane, request.id, entry);
     this.#execute(record, request, entry);
   }
@@ -177,7 +179,7 @@ export class RequestServer {
     const { peer } = entry.session;
     const finish = (result: CommandResult): void => {
       const messages = encodeResult(request, result);
-      this.#keep(record, entry, messages);
+      if (!entry.forgotten) this.#keep(record, entry, messages);
       for (const message of messages) endpoint.send(entry.session, message, entry.from);
       onRequest?.(peer, request.command, result);
     };
@@ -212,6 +214,8 @@ export class RequestServer {
       record.running--;
       entry.running = false;
       finish(result);
+      if (record.running === 0 && record.instances.size === 0)
+        this.#records.delete(peer.publicKey.toString());
     });
   }
 
@@ -240,7 +244,11 @@ export class RequestServer {
     const send = (message: Uint8Array): void => this.#options.endpoint.send(session, message, from);
     if (entry.running) send(encodeMessage({ type: MessageType.PENDING, ...refOf(request) }));
     else if (entry.answer === null) send(errorMessage(request, 'outcome-unknown', FORGOTTEN));
-    else for (const message of have ? missingParts(entry.answer, have) : entry.answer) send(message);
+    else for (const message of remaining(entry.answer, have)) send(message);
+  }
+
+  #instanceOf({ peer, instance }: ResponderSession): Instance | undefined {
+    return this.#records.get(peer.publicKey.toString())?.instances.get(instance);
   }
 
   #recordOf(peer: Peer): PeerRecord {
@@ -272,7 +280,10 @@ export class RequestServer {
     const from = Math.max(1, lane.highestId - REQUEST_WINDOW + 1);
     for (let old = from; old <= Math.min(floor, lane.highestId); old++) {
       const dropped = lane.entries.get(old);
-      if (dropped !== undefined) this.#release(record, dropped);
+      if (dropped !== undefined) {
+        dropped.forgotten = true;
+        this.#release(record, dropped);
+      }
       lane.entries.delete(old);
     }
     lane.highestId = id;
@@ -297,7 +308,10 @@ export class RequestServer {
 
   #forget(record: PeerRecord, id: bigint, instance: Instance): void {
     for (const lane of instance.lanes.values()) {
-      for (const entry of lane.entries.values()) this.#release(record, entry);
+      for (const entry of lane.entries.values()) {
+        entry.forgotten = true;
+        this.#release(record, entry);
+      }
     }
     record.lanes -= instance.lanes.size;
     record.instances.delete(id);
@@ -307,6 +321,11 @@ export class RequestServer {
 const FORGOTTEN = 'That request is so old that its outcome was forgotten; it is not executed again.';
 const RESTARTED =
   'The other side restarted while this request was under way: it may or may not have been executed.';
+
+/** What a MORE asks for; of an answer that is one message, that one. */
+function remaining(answer: readonly Uint8Array[], have: Uint8Array | undefined): readonly Uint8Array[] {
+  return have !== undefined && answer.length > 1 ? missingParts(answer, have) : answer;
+}
 
 function refOf({ lane, id }: RequestRef): RequestRef {
   return { lane, id };

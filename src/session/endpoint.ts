@@ -412,7 +412,8 @@ export class Endpoint {
       this.send(session, encodeMessage({ type: MessageType.PING, number: session.sent }));
     }
     const preamble = opening ? [this.#instanceMessage] : [];
-    const capacity = session.capacity - (opening ? this.#instanceMessage.length : 0);
+    // One byte more: with INSTANCE before them, 23 messages are 24, whose head is longer.
+    const capacity = session.capacity - (opening ? this.#instanceMessage.length + 1 : 0);
     for (const { to, messages } of outbox.take()) {
       for (let from = 0; from < messages.length; ) {
         // A message too long for a datagram is refused before it is queued.

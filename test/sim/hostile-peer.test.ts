@@ -104,6 +104,80 @@ describe('at most once', () => {
 });
 
 describe('recovery', () => {
+  test('23 requests that fill an OPEN to the last byte', () => {
+    for (let length = 0; length < 24; length++) {
+      const network = new VirtualNetwork(1, { delayMs: 5 });
+      const { client } = pair(network, { commands: [echo] });
+      const results = Array.from({ length: 23 }, (_, i) =>
+        client.request('echo', [(i === 0 ? 'y'.repeat(length) : '').padEnd(26, 'x')], 5 * SECOND),
+      );
+      network.run(5 * SECOND);
+      for (const { outcome } of results) expect(outcome).toMatchObject({ ok: true, tries: 1 });
+    }
+    for (let sum = 1_040; sum <= 1_075; sum++) {
+      const network = new VirtualNetwork(1, { delayMs: 5 });
+      const { client } = pair(network, { commands: [echo] });
+      // A request of one text has 20 bytes around it, with a text of 23 bytes at most.
+      const results = Array.from({ length: 23 }, (_, i) => {
+        const rest = sum - 22 * 46;
+        return client.request('echo', ['x'.repeat(i < 22 ? 26 : Math.max(0, rest - 21))], 5 * SECOND);
+      });
+      network.run(5 * SECOND);
+      for (const { outcome } of results) expect(outcome).toMatchObject({ ok: true, tries: 1 });
+    }
+  });
+
+  test('large answers are samples too: an outage is forgotten after one', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client } = pair(network, { commands: [blob] });
+    client.request('blob', [5_000]);
+    network.run(SECOND);
+    network.intercept = () => [];
+    client.request('blob', [5_000], 30 * SECOND);
+    network.run(60 * SECOND);
+    network.intercept = (flight) => [flight];
+    for (let i = 0; i < 3; i++) {
+      client.request('blob', [5_000], 20 * SECOND);
+      network.run(20 * SECOND);
+    }
+    expect(client.peer().rtt.rto(client.peer().rtt.doublings(0))).toBeLessThan(200);
+  });
+
+  test('a server that restarts soon after an outage is found at once', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['warm']);
+    network.run(SECOND);
+    network.intercept = () => [];
+    client.request('echo', ['lost'], 60 * SECOND);
+    network.run(55 * SECOND);
+    network.intercept = (flight) => [flight];
+    network.run(20 * SECOND);
+    server.restart();
+    const startedAt = network.now;
+    const result = client.request('echo', ['x']);
+    network.run(5 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(result.settledAt - startedAt).toBeLessThan(500);
+  });
+
+  test('a slow command leaves the time-outs as they were, but for one doubling', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client } = pair(network, {
+      commands: [echo, launch],
+      executionMs: (name) => (name === 'launch' ? 20_000 : 0),
+    });
+    client.request('echo', ['warm']);
+    network.run(SECOND);
+    client.request('launch', ['slowly'], MINUTE);
+    network.run(MINUTE);
+    const { rtt } = client.peer();
+    expect(rtt.doublings(0)).toBeLessThan(8);
+    client.request('echo', ['next']);
+    network.run(SECOND);
+    expect(rtt.doublings(0)).toBe(0);
+  });
+
   test.each([
     [20, 150],
     [100, 500],
