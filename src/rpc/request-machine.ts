@@ -25,6 +25,12 @@ export class RequestMachine {
     this.#handleEvents(now);
   }
 
+  /** What another worker on the same port got for this one. */
+  receiveHandedOn(datagram: Uint8Array, from: Address, now: number): void {
+    this.endpoint.receiveHandedOn(datagram, from, now);
+    this.#handleEvents(now);
+  }
+
   timeout(now: number): void {
     this.endpoint.timeout(now);
     this.client.timeout(now);

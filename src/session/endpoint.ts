@@ -34,6 +34,7 @@ import { Initiator } from './initiator.ts';
 import { Peer } from './peer.ts';
 import { Responder } from './responder.ts';
 import type { InitiatorSession, ResponderSession, Session } from './session.ts';
+import type { WorkerIds } from './session-ids.ts';
 
 export type EndpointEvent =
   /** An authentic message for the layer above. An answer goes to `from`. */
@@ -52,6 +53,17 @@ export interface EndpointOptions {
   readonly random: (length: number) => Uint8Array;
   /** Asked before a peer may open another session; by default it may. */
   readonly admits?: (peer: Peer) => boolean;
+  /** The endpoints that share this one's port, each in a process of its own. */
+  readonly group?: EndpointGroup;
+}
+
+export interface EndpointGroup {
+  readonly ids: WorkerIds;
+  /**
+   * Takes a datagram for a session, or a session to be, of the worker `owner`, for its `receiveHandedOn`.
+   * @returns whether it is on its way
+   */
+  readonly onStray: (owner: number, datagram: Uint8Array, from: Address) => boolean;
 }
 
 export class Endpoint {
@@ -62,6 +74,7 @@ export class Endpoint {
   readonly drops: Record<DropReason, number>;
   readonly #own: KeyPair;
   readonly #random: (length: number) => Uint8Array;
+  readonly #group: EndpointGroup | undefined;
   readonly #initiator: Initiator;
   readonly #responder: Responder;
   readonly #peers = new Map<number, Peer>();
@@ -76,6 +89,7 @@ export class Endpoint {
   constructor(options: EndpointOptions) {
     this.#own = options.keyPair;
     this.#random = options.random;
+    this.#group = options.group;
     this.boot = options.random(BOOT_BYTES);
     const instance = options.random(INSTANCE_BYTES);
     this.#instanceMessage = encodeMessage({ type: MessageType.INSTANCE, instance });
@@ -101,6 +115,7 @@ export class Endpoint {
       peerByIndex: (index) => this.#peers.get(index),
       idTaken: (id) => this.#sessions.has(id),
       admits: options.admits ?? (() => true),
+      ...(options.group && { ids: options.group.ids }),
     });
   }
 
@@ -232,13 +247,26 @@ export class Endpoint {
    * @returns why it was dropped, or null
    */
   receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
-    this.#responder.expire(now);
-    const reason = this.#receive(datagram, from, now);
+    return this.#count(this.#receive(datagram, from, now, this.#group));
+  }
+
+  /** Takes what another endpoint of the group got for this one: it goes no further. */
+  receiveHandedOn(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+    return this.#count(this.#receive(datagram, from, now, undefined));
+  }
+
+  #count(reason: DropReason | null): DropReason | null {
     if (reason !== null) this.drops[reason]++;
     return reason;
   }
 
-  #receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+  #receive(
+    datagram: Uint8Array,
+    from: Address,
+    now: number,
+    group: EndpointGroup | undefined,
+  ): DropReason | null {
+    this.#responder.expire(now);
     if (from.port === 0) return 'bad-source';
     if (datagram.length < MIN_DATA_BYTES) return 'too-short';
     if (datagram.length > MAX_DATAGRAM_BYTES) return 'too-long';
@@ -252,9 +280,9 @@ export class Endpoint {
           ? this.#initiator.challenge(datagram, from, now)
           : 'bad-length';
       case DatagramType.OPEN:
-        return datagram.length >= MIN_OPEN_BYTES ? this.#receiveOpen(datagram, from, now) : 'bad-length';
+        return datagram.length >= MIN_OPEN_BYTES ? this.#receiveOpen(datagram, from, now, group) : 'bad-length';
       case DatagramType.DATA:
-        return this.#receiveData(datagram, from, now);
+        return this.#receiveData(datagram, from, now, group);
       default:
         return 'unknown-type';
     }
@@ -267,15 +295,27 @@ export class Endpoint {
     return null;
   }
 
-  #receiveOpen(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+  #receiveOpen(
+    datagram: Uint8Array,
+    from: Address,
+    now: number,
+    group: EndpointGroup | undefined,
+  ): DropReason | null {
     const counter = counterOf(datagram);
     if (counter === null) return 'bad-header';
-    const live = this.#sessions.get(receiverOf(datagram));
+    const id = receiverOf(datagram);
+    const live = this.#sessions.get(id);
     if (live !== undefined) {
       // Its cookie and first box are ignored: the replay window of the session judges.
       return live.role === 'responder'
         ? this.#receiveFrom(live, datagram, OPEN_BOX_OFFSET, counter, from, now)
         : 'unknown-session';
+    }
+    if (group !== undefined) {
+      // Before the cookie is tried: its keys are the owner's alone, and to open a box costs more than a hash.
+      const owner = group.ids.ownerOf(id);
+      if (owner === null) return 'bad-cookie';
+      if (owner !== group.ids.own) return group.onStray(owner, datagram, from) ? null : 'bad-cookie';
     }
     const session = this.#responder.open(datagram, from, now);
     if (typeof session === 'string') return session;
@@ -291,11 +331,21 @@ export class Endpoint {
     return null;
   }
 
-  #receiveData(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+  #receiveData(
+    datagram: Uint8Array,
+    from: Address,
+    now: number,
+    group: EndpointGroup | undefined,
+  ): DropReason | null {
     const counter = counterOf(datagram);
     if (counter === null) return 'bad-header';
-    const session = this.#sessions.get(receiverOf(datagram));
-    if (session === undefined) return 'unknown-session';
+    const id = receiverOf(datagram);
+    const session = this.#sessions.get(id);
+    if (session === undefined) {
+      const owner = group?.ids.ownerOf(id) ?? null;
+      const stray = group !== undefined && owner !== null && owner !== group.ids.own;
+      return stray && group.onStray(owner, datagram, from) ? null : 'unknown-session';
+    }
     return this.#receiveFrom(session, datagram, HEADER_BYTES, counter, from, now);
   }
 

@@ -3,7 +3,7 @@
  * ephemeral keypair, the ids it has given out, and the CHALLENGEs to repeat. All of it is born, and dies, together
  * (PROTOCOL §5.2); how long it lives is the window of forward secrecy.
  */
-import { concat, equalBytes, idAt, idBytes, toHex, utf8 } from '../bytes.ts';
+import { concat, equalBytes, idBytes, toHex, utf8 } from '../bytes.ts';
 import { KEY_BYTES, NONCE_BYTES, open, seal } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
 import { forgetEncapsulation } from '../crypto/kem.ts';
@@ -12,12 +12,12 @@ import { type Address, formatAddress, sameAddress } from './address.ts';
 import { CACHED_CHALLENGES, EPOCH_MS } from './constants.ts';
 import { TOKEN_BYTES } from './handshake-datagrams.ts';
 import type { Peer } from './peer.ts';
+import { CountingIds, type SessionIds } from './session-ids.ts';
 
 const LABEL_RETRY = utf8('retry');
 const LABEL_ADDRESS = utf8('address');
 const PEER_INDEX_BYTES = 4;
 const ADDRESS_HASH_BYTES = 3;
-const ID_SPACE = 2n ** 64n;
 
 /** What a cookie holds. */
 export interface HandshakeState {
@@ -45,23 +45,20 @@ export class Epoch {
   readonly #challenges = new Map<Peer, Map<string, IssuedChallenge>>();
   /** Ids whose CHALLENGE went to more than one address: to have seen it proves none. */
   readonly #shared = new Set<bigint>();
-  #nextId: bigint;
+  readonly #ids: SessionIds;
 
-  constructor(now: number, random: (length: number) => Uint8Array) {
+  constructor(now: number, random: (length: number) => Uint8Array, ids?: SessionIds) {
     this.endsAt = now + EPOCH_MS;
     this.diesAt = now + 2 * EPOCH_MS;
     this.#key = random(KEY_BYTES);
     this.ephemeral = SecretKey.generate(random);
     this.ephemeralPublic = this.ephemeral.publicKeyBytes();
-    this.#nextId = idAt(random(8));
+    this.#ids = ids ?? new CountingIds(random);
   }
 
   /** The id for a new session; `taken` are those that the endpoint receives on already. */
   newId(taken: (id: bigint) => boolean): bigint {
-    while (taken(this.#nextId)) this.#nextId = (this.#nextId + 1n) % ID_SPACE;
-    const id = this.#nextId;
-    this.#nextId = (this.#nextId + 1n) % ID_SPACE;
-    return id;
+    return this.#ids.next(taken);
   }
 
   sealCookie(id: bigint, chainingKey: Uint8Array, peerIndex: number, address: Address): Uint8Array {

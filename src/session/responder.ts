@@ -19,6 +19,7 @@ import { deriveChainingKey, deriveOpenKey, deriveSessionKeys } from './key-sched
 import { Paths } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { ResponderSession } from './session.ts';
+import type { SessionIds } from './session-ids.ts';
 
 export interface ResponderOptions {
   readonly own: KeyPair;
@@ -26,6 +27,8 @@ export interface ResponderOptions {
   readonly random: (length: number) => Uint8Array;
   readonly peerByTag: (tag: bigint) => Peer | undefined;
   readonly peerByIndex: (index: number) => Peer | undefined;
+  /** Where session ids come from; if not given, each epoch counts up from a random start. */
+  readonly ids?: SessionIds;
   /** Session ids that the endpoint receives on. */
   readonly idTaken: (id: bigint) => boolean;
   /** Whether the peer may open another session. */
@@ -161,7 +164,7 @@ export class Responder {
   #currentEpoch(now: number): Epoch {
     const [newest] = this.#epochs;
     if (newest !== undefined && now < newest.endsAt) return newest;
-    const epoch = new Epoch(now, this.#options.random);
+    const epoch = new Epoch(now, this.#options.random, this.#options.ids);
     this.#epochs.unshift(epoch);
     return epoch;
   }
