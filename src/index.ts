@@ -35,3 +35,5 @@ export {
   type UdpEndpointOptions,
 } from './udp-endpoint.ts';
 export type { CborValue } from './wire/cbor.ts';
+export { MAX_WORKERS, WorkerGroup, type WorkerGroupOptions } from './workers/worker-group.ts';
+export { WorkerSeat } from './workers/worker-seat.ts';

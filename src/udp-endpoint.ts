@@ -10,6 +10,7 @@ import type { Call, CommandResult } from './rpc/request-server.ts';
 import type { Address } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
 import type { Peer } from './session/peer.ts';
+import { WorkerIds } from './session/session-ids.ts';
 import { type Clock, monotonicClock } from './transport/clock.ts';
 import { Driver } from './transport/driver.ts';
 import { type ProbeResult, probePort } from './transport/probe.ts';
@@ -17,6 +18,7 @@ import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { UdpSocket } from './transport/udp-socket.ts';
 import type { CborValue } from './wire/cbor.ts';
+import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** A machine that is trusted: who has the secret key of `publicKey` may call every command. */
 export interface PeerOptions {
@@ -46,6 +48,11 @@ export interface UdpEndpointOptions {
   /** What peers may call; `time`, `lucky` and `help` if not given. */
   readonly commands?: readonly Command[];
   readonly onRequest?: (log: RequestLog) => void;
+  /**
+   * The place in a worker group, whose port and address hold. A worker answers only: what it asked, the kernel would
+   * have another worker hear the answer of.
+   */
+  readonly worker?: WorkerSeat;
   /** For tests: what the protocol takes as time. */
   readonly clock?: Clock;
 }
@@ -79,9 +86,11 @@ const DEFAULT_TIMEOUT_MS = 5_000;
  * @throws UdpToolError `port-in-use`, `no-permission`, `bad-usage`, or `bad-key` for a peer that cannot be one
  */
 export async function createEndpoint(options: UdpEndpointOptions): Promise<UdpEndpoint> {
+  const { port = 0, ip } = options.worker ?? options;
   const socket = await UdpSocket.bind({
-    port: options.port ?? 0,
-    ...(options.ip === undefined ? {} : { ip: options.ip }),
+    port,
+    ...(ip !== undefined && { ip }),
+    shared: options.worker !== undefined,
   });
   try {
     return new UdpEndpoint(options, socket);
@@ -100,6 +109,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #peers = new Map<string, RemotePeer>();
   readonly #byPeer = new Map<Peer, RemotePeer>();
   readonly #closing = new AbortController();
+  readonly #answersOnly: boolean;
   #commands: ReadonlyMap<string, Command>;
 
   /** @internal Use {@link createEndpoint}. */
@@ -107,12 +117,19 @@ export class UdpEndpoint implements AsyncDisposable {
     this.publicKey = options.keyPair.publicKey;
     this.#clock = options.clock ?? monotonicClock;
     this.#commands = byName(options.commands ?? builtinCommands);
-    const { onRequest } = options;
+    const { onRequest, worker } = options;
+    this.#answersOnly = worker !== undefined;
     this.#machine = new RequestMachine({
       keyPair: options.keyPair,
       random,
       command: (_peer, name) => this.#commands.get(name),
       execute: (call, done) => this.#execute(call, done),
+      ...(worker && {
+        group: {
+          ids: new WorkerIds(worker, random),
+          onStray: (owner, datagram, from) => worker.handOn(owner, datagram, from),
+        },
+      }),
       ...(onRequest && {
         onRequest: (peer, command, result) =>
           onRequest({
@@ -126,6 +143,7 @@ export class UdpEndpoint implements AsyncDisposable {
     this.#socket = socket;
     this.#driver = new Driver(this.#machine, this.#clock, ({ datagram, to }) => socket.send(datagram, to));
     socket.onDatagram = this.#driver.receive;
+    if (worker) worker.onHandedOn = (datagram, from) => this.#receiveHandedOn(datagram, from);
   }
 
   /** Where it listens. */
@@ -190,6 +208,12 @@ export class UdpEndpoint implements AsyncDisposable {
     await this.close();
   }
 
+  #receiveHandedOn(datagram: Uint8Array, from: Address): void {
+    if (this.#closing.signal.aborted) return;
+    this.#machine.receiveHandedOn(datagram, from, this.#clock.now());
+    this.#driver.wake();
+  }
+
   async #resolve(core: Peer, at: HostPort, timeoutMs: number): Promise<void> {
     this.#machine.endpoint.setAddresses(core, await resolve(at, timeoutMs));
   }
@@ -203,6 +227,11 @@ export class UdpEndpoint implements AsyncDisposable {
   ): Promise<Answer> {
     return new Promise((answer, fail) => {
       if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
+      if (this.#answersOnly) {
+        throw new UdpToolError('bad-usage', 'A worker answers its peers and cannot ask them.', {
+          hint: 'Ask with an endpoint of its own: createEndpoint without `worker`.',
+        });
+      }
       if (!this.#byPeer.has(peer)) throw new UdpToolError('closed', 'The peer was removed.');
       const settle = (outcome: Outcome): void => {
         signal?.removeEventListener('abort', abort);

@@ -1,6 +1,7 @@
 /** Options that several verbs have; what their readers refuse is a usage error. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
+import { MAX_WORKERS } from '../index.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -23,6 +24,13 @@ export function port(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > 65_535)
     throw new InvalidArgumentError('A port is a number from 0 to 65535.');
+  return value;
+}
+
+export function workers(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > MAX_WORKERS)
+    throw new InvalidArgumentError(`Workers are a number from 1 to ${MAX_WORKERS}.`);
   return value;
 }
 

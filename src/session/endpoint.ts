@@ -280,7 +280,9 @@ export class Endpoint {
           ? this.#initiator.challenge(datagram, from, now)
           : 'bad-length';
       case DatagramType.OPEN:
-        return datagram.length >= MIN_OPEN_BYTES ? this.#receiveOpen(datagram, from, now, group) : 'bad-length';
+        return datagram.length >= MIN_OPEN_BYTES
+          ? this.#receiveOpen(datagram, from, now, group)
+          : 'bad-length';
       case DatagramType.DATA:
         return this.#receiveData(datagram, from, now, group);
       default:

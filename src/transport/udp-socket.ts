@@ -3,12 +3,15 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { type Address, formatAddress } from '../session/address.ts';
+import type { SharingSocketOptions } from './port-sharing.ts';
 
 export interface BindOptions {
   /** A literal address; all of this machine's, of both families, if not given. */
   readonly ip?: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** With other processes of this user that say so too; `canSharePort` tells whether it can be. */
+  readonly shared?: boolean;
 }
 
 type Family = 'udp4' | 'udp6';
@@ -34,15 +37,16 @@ export class UdpSocket {
   }
 
   /** @throws UdpToolError `port-in-use`, `no-permission` or `bad-usage` */
-  static async bind({ ip, port }: BindOptions): Promise<UdpSocket> {
+  static async bind({ ip, port, shared = false }: BindOptions): Promise<UdpSocket> {
     if (ip !== undefined) {
       const family = isIPv6(ip) ? 'udp6' : 'udp4';
-      return new UdpSocket({ [family]: await bindOne(family, ip, port) });
+      return new UdpSocket({ [family]: await bindOne(family, { ip, port }, shared) });
     }
     for (let tries = 1; ; tries++) {
-      const udp4 = await bindOne('udp4', ANY.udp4, port).catch(unlessFamilyMissing);
+      const udp4 = await bindOne('udp4', { ip: ANY.udp4, port }, shared).catch(unlessFamilyMissing);
       try {
-        const udp6 = await bindOne('udp6', ANY.udp6, udp4?.address().port ?? port).catch(unlessFamilyMissing);
+        const at = { ip: ANY.udp6, port: udp4?.address().port ?? port };
+        const udp6 = await bindOne('udp6', at, shared).catch(unlessFamilyMissing);
         return new UdpSocket({ ...(udp4 && { udp4 }), ...(udp6 && { udp6 }) });
       } catch (error) {
         udp4?.close();
@@ -76,14 +80,16 @@ export class UdpSocket {
   }
 }
 
-function bindOne(family: Family, ip: string, port: number): Promise<Socket> {
-  const socket = createSocket({
+function bindOne(family: Family, { ip, port }: Address, shared: boolean): Promise<Socket> {
+  const options: SharingSocketOptions = {
     type: family,
     ipv6Only: family === 'udp6', // an error for IPv4
     recvBufferSize: RECEIVE_BUFFER_BYTES,
     // Only literal addresses come here: node's own look-up would put every send off to the next tick.
     lookup: (address, _options, callback) => callback(null, address, family === 'udp6' ? 6 : 4),
-  });
+    ...(shared && { reusePort: true }),
+  };
+  const socket = createSocket(options);
   return new Promise((done, fail) => {
     socket.once('error', (cause) => {
       socket.close();

@@ -1,0 +1,70 @@
+/** Keeps a running endpoint to what the peer book says. */
+import { type KeyStore, type PeerOptions, type UdpEndpoint, UdpToolError } from '../index.ts';
+
+/** Peers by name, each as a text that changes when anything about the peer does. */
+export type Book = ReadonlyMap<string, string>;
+
+export interface BookFollower {
+  /** The endpoint has these peers now. */
+  readonly onBook: (book: Book) => void;
+  /** The book cannot be followed, for the reason that `text` tells. */
+  readonly onTrouble: (text: string) => void;
+}
+
+export function bookOf(peers: readonly PeerOptions[]): Book {
+  return new Map(peers.map((peer) => [peer.name, fingerprint(peer)]));
+}
+
+/** `-name` for every peer that went, `+name` for every one that came; both for one that is another now. */
+export function bookChanges(before: Book, after: Book): string[] {
+  const differs = (name: string): boolean => before.get(name) !== after.get(name);
+  return [
+    ...[...before.keys()].filter(differs).map((name) => `-${name}`),
+    ...[...after.keys()].filter(differs).map((name) => `+${name}`),
+  ];
+}
+
+/** Follows the book until the signal aborts; resolves once the endpoint has what the book says now. */
+export async function followBook(
+  endpoint: UdpEndpoint,
+  store: KeyStore,
+  atFirst: readonly PeerOptions[],
+  { onBook, onTrouble }: BookFollower,
+  stop: AbortSignal,
+): Promise<void> {
+  const known = new Map(bookOf(atFirst));
+  const follow = async (): Promise<void> => {
+    if (stop.aborted) return;
+    try {
+      const peers = await store.loadPeers();
+      const book = bookOf(peers);
+      if (bookChanges(known, book).length === 0) return;
+      for (const [name, text] of known) {
+        if (book.get(name) === text) continue;
+        endpoint.peer(name).remove();
+        known.delete(name);
+      }
+      for (const peer of peers) {
+        if (known.has(peer.name)) continue;
+        endpoint.addPeer(peer);
+        known.set(peer.name, fingerprint(peer));
+      }
+      onBook(new Map(known));
+    } catch (error) {
+      const why = error instanceof UdpToolError ? error.message : String(error);
+      onTrouble(`The peer book was changed and is not followed, so the peers before it still hold: ${why}`);
+    }
+  };
+  let following = Promise.resolve(); // one change after the other: the last one read holds
+  const next = (): Promise<void> => {
+    following = following.then(follow);
+    return following;
+  };
+  store.watch(() => void next(), stop);
+  await next(); // what was changed between reading the book and watching it
+}
+
+function fingerprint({ publicKey, at, psk }: PeerOptions): string {
+  const pskBytes = psk === undefined ? '' : Buffer.from(psk.expose()).toString('hex');
+  return `${publicKey} ${at ?? ''} ${pskBytes}`;
+}

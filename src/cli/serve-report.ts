@@ -1,0 +1,112 @@
+/** What `serve` tells of itself, to people and as JSON; with workers, the primary tells it for all of them. */
+import { networkInterfaces } from 'node:os';
+import { type Address, type DropReason, formatAddress, type PublicKey } from '../index.ts';
+import { json, note, printable } from './output.ts';
+
+export interface ReportOptions {
+  readonly verbose?: boolean;
+  readonly json?: boolean;
+}
+
+/** How often it is looked whether something was dropped. */
+export const DROP_REPORT_MS = 1_000;
+
+/** A request that was answered; `error` is the code with which it was refused. */
+export interface RequestReport {
+  readonly peer: string;
+  readonly command: string;
+  readonly error: string | undefined;
+  /** The worker that answered, where there are several. */
+  readonly worker?: number;
+}
+
+export type DropCounts = Readonly<Record<string, number>>;
+
+/** What commonly lies behind a drop, for the person who looks for the reason of silence. */
+const EXPLAINED: Partial<Record<DropReason, string>> = {
+  'too-short': 'No datagram of ours: a port scan, or the look of udp-tool itself whether a port is open.',
+  'unknown-tag':
+    'Somebody says hello whom no trusted key fits: compare "peer list" here with "peer show" there, and the reverse.',
+  'unknown-session': 'For a session of before a restart; a client finds out by itself.',
+  'bad-box': 'Tampered on the way, or a pre-shared key that differs.',
+  'bad-cookie': 'The answer to a challenge came after two minutes, or from before a restart.',
+  replayed: 'A copy of a datagram that was here before.',
+};
+
+/** The addresses of this machine where a socket on all addresses is reached; link-local ones are left out. */
+function reachableAt(addresses: readonly Address[]): string[] {
+  const listening = addresses.find(({ ip }) => ip === '0.0.0.0');
+  if (listening === undefined) return [];
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    .map(({ address }) => formatAddress({ ip: address, port: listening.port }));
+}
+
+export class ServeReport {
+  readonly #verbose: boolean;
+  readonly #json: boolean;
+  readonly #reported = new Map<string, number>();
+
+  constructor({ verbose = false, json = false }: ReportOptions) {
+    this.#verbose = verbose;
+    this.#json = json;
+  }
+
+  line(text: string): void {
+    note(text);
+  }
+
+  listening(addresses: readonly Address[], publicKey: PublicKey, peers: number, workers?: number): void {
+    const listening = addresses.map(formatAddress);
+    if (this.#json)
+      json({ event: 'listening', addresses: listening, publicKey, peers, ...(workers && { workers }) });
+    const by = workers === undefined ? '' : `, with ${workers} workers`;
+    note(`Listening on ${listening.join(' and ')}, as ${publicKey}, for ${counted(peers, 'peer')}${by}.`);
+    const reachable = reachableAt(addresses);
+    if (reachable.length > 0) note(`Others reach it at ${reachable.join(' or ')}.`);
+    if (peers === 0)
+      note('Trusts nobody yet: add a peer with "udp-tool peer add NAME KEY"; no restart is needed.');
+  }
+
+  request({ peer, command, error, worker }: RequestReport): void {
+    if (this.#json)
+      json({
+        event: 'request',
+        peer,
+        command,
+        ...(error !== undefined && { error }),
+        ...(worker !== undefined && { worker }),
+      });
+    if (this.#verbose) note(`${peer}: ${printable(command)}: ${error ?? 'answered'}`);
+  }
+
+  peers(changes: readonly string[], count: number): void {
+    if (this.#json) json({ event: 'peers', changes, count });
+    note(`The peer book changed: ${changes.join(' ')}; ${counted(count, 'peer')} now.`);
+  }
+
+  /** What was dropped so far; told is what changed. */
+  drops(drops: DropCounts): void {
+    for (const [reason, count] of Object.entries(drops)) {
+      if (count === (this.#reported.get(reason) ?? 0)) continue;
+      this.#reported.set(reason, count);
+      if (this.#json) json({ event: 'dropped', reason, count });
+      if (this.#verbose) note(`dropped, ${reason}: ${count} in all. ${explanation(reason)}`.trimEnd());
+    }
+  }
+
+  /** A worker ended by itself, or serves again. */
+  worker(worker: number, event: 'worker-ended' | 'worker-restarted', text: string): void {
+    if (this.#json) json({ event, worker });
+    note(text);
+  }
+}
+
+function explanation(reason: string): string {
+  return new Map<string, string>(Object.entries(EXPLAINED)).get(reason) ?? '';
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

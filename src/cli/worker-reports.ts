@@ -1,0 +1,53 @@
+/** What a worker of `serve` tells the primary, which alone prints. */
+import type { Book } from './follow-book.ts';
+import type { DropCounts, RequestReport } from './serve-report.ts';
+
+export type WorkerReport =
+  | ({ readonly type: 'request' } & RequestReport)
+  | { readonly type: 'drops'; readonly drops: DropCounts }
+  /** The peers that it trusts now. */
+  | { readonly type: 'book'; readonly book: Book }
+  /** Why it cannot follow the peer book. */
+  | { readonly type: 'trouble'; readonly text: string };
+
+export function readReport(value: unknown): WorkerReport | null {
+  if (typeof value !== 'object' || value === null || !('type' in value)) return null;
+  const fields: Record<string, unknown> = { ...value };
+  switch (fields['type']) {
+    case 'request': {
+      const { peer, command, error } = fields;
+      if (!isText(peer) || !isText(command) || !(error === undefined || isText(error))) return null;
+      return { type: 'request', peer, command, error };
+    }
+    case 'drops': {
+      const { drops } = fields;
+      return isRecordOf(drops, isNumber) ? { type: 'drops', drops } : null;
+    }
+    case 'book': {
+      const { book } = fields;
+      return isBook(book) ? { type: 'book', book } : null;
+    }
+    case 'trouble': {
+      const { text } = fields;
+      return isText(text) ? { type: 'trouble', text } : null;
+    }
+    default:
+      return null;
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number';
+}
+
+function isRecordOf<T>(value: unknown, is: (item: unknown) => item is T): value is Record<string, T> {
+  return typeof value === 'object' && value !== null && Object.values(value).every(is);
+}
+
+function isBook(value: unknown): value is Map<string, string> {
+  return value instanceof Map && [...value].every((entry) => entry.every(isText));
+}
