@@ -5,6 +5,7 @@ import type { Outcome } from '../../src/rpc/request-client.ts';
 import { RequestMachine } from '../../src/rpc/request-machine.ts';
 import type { CommandResult } from '../../src/rpc/request-server.ts';
 import { type Address, formatAddress } from '../../src/session/address.ts';
+import type { EndpointGroup } from '../../src/session/endpoint.ts';
 import type { Peer } from '../../src/session/peer.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
 import { Prng } from './prng.ts';
@@ -107,7 +108,8 @@ export class VirtualNetwork {
 
   #deliver({ datagram, from, to }: Flight): void {
     for (const host of this.#hosts) {
-      if (formatAddress(host.address) === formatAddress(to)) host.machine.receive(datagram, from, this.now);
+      if (formatAddress(host.address) === formatAddress(to) && host.hears(from))
+        host.machine.receive(datagram, from, this.now);
     }
   }
 }
@@ -119,12 +121,17 @@ export interface HostOptions {
   readonly onExecute?: (command: string, args: Record<string, CborValue>) => void;
   /** How long a command runs, in ms of the virtual clock. */
   readonly executionMs?: (command: string) => number;
+  /** Another host's, whose address it shares. */
+  readonly keyPair?: KeyPair;
+  readonly group?: () => EndpointGroup;
 }
 
 export class VirtualHost {
   readonly keyPair: KeyPair;
   address: Address;
   machine: RequestMachine;
+  /** Which sources' datagrams reach it: the kernel's choice where hosts share an address. */
+  hears: (from: Address) => boolean = () => true;
   readonly #network: VirtualNetwork;
   readonly #options: HostOptions;
   #trusted: { publicKey: PublicKey; addresses: Address[] }[] = [];
@@ -133,7 +140,7 @@ export class VirtualHost {
   constructor(network: VirtualNetwork, options: HostOptions) {
     this.#network = network;
     this.#options = options;
-    this.keyPair = keyPairFromSecret(SecretKey.generate(network.prng.bytes));
+    this.keyPair = options.keyPair ?? keyPairFromSecret(SecretKey.generate(network.prng.bytes));
     this.address = { ip: options.ip, port: 9999 };
     this.machine = this.#boot();
     network.add(this);
@@ -193,11 +200,12 @@ export class VirtualHost {
   }
 
   #boot(): RequestMachine {
-    const { commands = [], onExecute, executionMs } = this.#options;
+    const { commands = [], onExecute, executionMs, group } = this.#options;
     const byName = new Map(commands.map((command) => [command.name, command]));
     const machine: RequestMachine = new RequestMachine({
       keyPair: this.keyPair,
       random: this.#network.prng.bytes,
+      ...(group && { group: group() }),
       command: (_peer, name) => byName.get(name),
       execute: ({ peer, command, args }, done) => {
         onExecute?.(command.name, args);
