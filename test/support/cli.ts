@@ -110,6 +110,10 @@ export class Program {
     return JSON.parse(line);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
