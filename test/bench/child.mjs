@@ -5,6 +5,7 @@
 import { flood } from './flood.mjs';
 import { kinds } from './kinds.mjs';
 import { Load } from './load.mjs';
+import { peers } from './peers/index.mjs';
 
 const load = new Load();
 let server = null;
@@ -12,17 +13,21 @@ let client = null;
 
 const actions = {
   async serve({ kind, keys }) {
-    server = await kinds[kind].serve(keys);
+    server = await (kind in peers ? peers[kind].serve() : kinds[kind].serve(keys));
     return server.port;
   },
   async connect({ kind, keys, port }) {
-    client = await kinds[kind].connect(keys, port, load.answered);
+    client = await (kind in peers
+      ? peers[kind].connect(port, load.answered)
+      : kinds[kind].connect(keys, port, load.answered));
   },
-  run: ({ outstanding, seconds }) => load.run(client, outstanding, seconds),
+  /** A client in another language has a load of its own. */
+  run: ({ outstanding, seconds }) =>
+    client.run?.(outstanding, seconds) ?? load.run(client, outstanding, seconds),
   flood: ({ port, shape, seconds }) => flood(port, shape, seconds),
   usage() {
     const { user, system } = process.cpuUsage();
-    return { cpuUs: user + system, received: server.received?.() ?? 0 };
+    return { cpuUs: server.usage?.() ?? user + system, received: server.received?.() ?? 0 };
   },
   async close() {
     await client?.close();

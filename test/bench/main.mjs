@@ -6,7 +6,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { measureColdStart } from './cold-start.mjs';
 import { shapes } from './flood.mjs';
+import { peers } from './peers/index.mjs';
 import { Child, closeAll, killAll } from './processes.mjs';
 import { machine, printReport, spread } from './report.mjs';
 import { measureStages } from './stages.mjs';
@@ -14,23 +16,26 @@ import { measureStages } from './stages.mjs';
 /** Many short rounds: which processor the system puts a process on changes the figures more than anything else. */
 const DEFAULTS = { rounds: 15, seconds: 0.3 };
 const OUTSTANDING = { raw: [1, 64, 256], plain: [1, 64], sealed: [1, 64], library: [1, 64, 256] };
+/** What others would use instead; each where it is installed. */
+const OUTSTANDING_OF_PEERS = [1, 64];
 const MAX_ROUNDS = 100;
 const MAX_SECONDS = 60;
 const WARM_UP_SECONDS = 0.5;
 const FLOOD_SECONDS = 0.1;
 
-const options = parseOptions();
+const options = await parseOptions();
 try {
   const before = machine();
   const { cases, strangers } = await measureProcesses();
-  const report = { before, after: machine(), options, cases, strangers, stages: measureStages() };
+  const coldStart = options.only === undefined ? await measureColdStart(options.rounds) : undefined;
+  const report = { before, after: machine(), options, cases, strangers, coldStart, stages: measureStages() };
   if (options.json) console.log(JSON.stringify(report));
   else printReport(report);
 } finally {
   killAll();
 }
 
-function parseOptions() {
+async function parseOptions() {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: String(DEFAULTS.rounds) },
@@ -41,8 +46,16 @@ function parseOptions() {
   });
   const rounds = Math.min(MAX_ROUNDS, Math.max(1, Math.floor(Number(values.rounds)) || 1));
   const seconds = Math.min(MAX_SECONDS, Math.max(0.05, Number(values.seconds) || DEFAULTS.seconds));
-  const kinds = Object.keys(OUTSTANDING).filter((kind) => ['raw', values.only ?? kind].includes(kind));
-  return { rounds, seconds, kinds, json: values.json };
+  const wanted = (kind) => ['raw', values.only ?? kind].includes(kind);
+  const missing = [];
+  for (const [name, peer] of Object.entries(peers)) {
+    if (!wanted(name)) continue;
+    const reason = await peer.missing();
+    if (reason === null) OUTSTANDING[name] = OUTSTANDING_OF_PEERS;
+    else missing.push(`${peer.label}: ${reason}`);
+  }
+  const kinds = Object.keys(OUTSTANDING).filter(wanted);
+  return { rounds, seconds, kinds, missing, only: values.only, json: values.json };
 }
 
 async function measureProcesses() {
@@ -55,7 +68,7 @@ async function measureProcesses() {
   const cases = options.kinds.flatMap((kind) =>
     OUTSTANDING[kind].map((outstanding) => ({ kind, outstanding, rounds: [] })),
   );
-  for (const { kind, outstanding } of cases) await runCase(pairs.get(kind), outstanding, WARM_UP_SECONDS);
+  for (const { kind } of cases) await runCase(pairs.get(kind), 64, WARM_UP_SECONDS);
   const floods = Object.entries(shapes).map(([shape, { name }]) => ({ shape, name, rounds: [] }));
   for (let round = 0; round < options.rounds; round++) {
     // Every other round backwards: a machine that slows down or warms up favours no case.
@@ -111,7 +124,7 @@ function summarizeCase({ kind, outstanding, rounds }, cases) {
   const base = cases.find((other) => other.kind === 'raw' && other.outstanding === outstanding);
   const of = (name) => spread(rounds.map((round) => round[name]));
   return {
-    kind,
+    kind: peers[kind]?.label ?? kind,
     outstanding,
     perSecond: of('perSecond'),
     ratio: spread(rounds.map((round, i) => round.perSecond / base.rounds[i].perSecond)),

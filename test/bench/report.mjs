@@ -32,7 +32,7 @@ function table(head, rows) {
   return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
 }
 
-export function printReport({ before, after, options, cases, strangers, stages }) {
+export function printReport({ before, after, options, cases, strangers, coldStart, stages }) {
   console.log(`Node ${before.node}, ${before.cpu}, ${before.cpuCount} CPUs, loopback`);
   console.log(
     `load average ${before.loadAverage.toFixed(2)} before, ${after.loadAverage.toFixed(2)} after; ` +
@@ -71,6 +71,22 @@ export function printReport({ before, after, options, cases, strangers, stages }
       ]),
     ),
   );
+  if (coldStart !== undefined) {
+    console.log('\nCold start, the whole command. Ratios are to node -e 0 in the same round.\n');
+    console.log(
+      table(
+        ['command', 'ms', 'ratio', 'quartiles'],
+        coldStart.rows.map(({ name, ms, ratio }) => [
+          name,
+          ms.median.toFixed(0),
+          ratio.median.toFixed(2),
+          `${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}`,
+        ]),
+      ),
+    );
+  }
+  const missing = [...options.missing, ...(coldStart?.missing ? [coldStart.missing] : [])];
+  for (const line of missing) console.log(`left out: ${line}`);
   console.log('\nStages, one by one in one process.\n');
   console.log(
     table(

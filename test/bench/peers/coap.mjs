@@ -1,0 +1,55 @@
+/** CoAP of the npm package `coap`: confirmable requests with piggybacked answers, not encrypted. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { CONTENT_BYTES, HOST, missingPackages } from './shared.mjs';
+
+/** The advantage that the raw baseline has too: an address needs no look-up, which would cost a tick. */
+async function openSocket() {
+  const socket = createSocket({
+    type: 'udp4',
+    recvBufferSize: 1024 * 1024,
+    lookup: (address, _options, callback) => callback(null, address, 4),
+  });
+  const listening = once(socket, 'listening');
+  socket.bind(0, HOST);
+  await listening;
+  return { socket, closeSocket: () => new Promise((done) => socket.close(done)) };
+}
+
+export const coap = {
+  label: 'CoAP (npm coap), not encrypted',
+  missing: () => missingPackages(['coap', '1.5.0']),
+
+  async serve() {
+    const { createServer } = await import('coap');
+    const { socket, closeSocket } = await openSocket();
+    const answer = Buffer.alloc(CONTENT_BYTES);
+    const server = createServer((_request, response) => response.end(answer));
+    server.listen(socket);
+    return {
+      port: socket.address().port,
+      async close() {
+        server.close();
+        await closeSocket();
+      },
+    };
+  },
+
+  /** A GET has no payload: its path and token are what the content of other peers' requests is. */
+  async connect(port, onAnswer) {
+    const { Agent } = await import('coap');
+    const { socket, closeSocket } = await openSocket();
+    // An agent that opened its socket itself would close it whenever no request is outstanding.
+    const agent = new Agent({ socket });
+    const target = { hostname: HOST, port, pathname: '/bench' };
+    return {
+      request(slot) {
+        const request = agent.request(target);
+        request.on('response', () => onAnswer(slot));
+        request.end();
+      },
+      retransmits: true,
+      close: closeSocket,
+    };
+  },
+};
