@@ -1,5 +1,5 @@
 /** crypto_box: X25519, XSalsa20 and Poly1305 (PROTOCOL §2). "Seal" and "open" mean crypto_box_easy, never the anonymous crypto_box_seal. */
-import { put, release, room, take, takeShortLived, wasm } from './sodium.ts';
+import { put, putAt, release, room, take, takeShortLived, wasm } from './sodium.ts';
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
@@ -33,6 +33,37 @@ export function open(box: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8
   const out = room(box.length);
   const failed = wasm._crypto_box_open_easy_afternm(out, put(box), box.length, 0, put(nonce), put(key));
   const plaintext = failed ? null : takeShortLived(out, box.length - TAG_BYTES);
+  release();
+  return plaintext;
+}
+
+/**
+ * `header ‖ box`: the header is the nonce. The same as {@link seal} behind the header, with fewer copies: a session
+ * makes one for everything that it sends.
+ */
+export function sealBehind(header: Uint8Array, plaintext: Uint8Array, key: Uint8Array): Uint8Array {
+  const length = NONCE_BYTES + plaintext.length + TAG_BYTES;
+  const datagram = room(length);
+  putAt(datagram, header);
+  const box = datagram + NONCE_BYTES;
+  putAt(box, plaintext);
+  wasm._crypto_box_easy_afternm(box, box, plaintext.length, 0, datagram, put(key));
+  const sealed = takeShortLived(datagram, length);
+  release();
+  return sealed;
+}
+
+/**
+ * Opens the box that begins at `boxOffset` of a datagram, whose first bytes are the nonce. The same as {@link open},
+ * with fewer copies. Null when it does not open.
+ */
+export function openWithin(datagram: Uint8Array, boxOffset: number, key: Uint8Array): Uint8Array | null {
+  const length = datagram.length - boxOffset;
+  if (length < TAG_BYTES) return null;
+  const nonce = put(datagram);
+  const box = nonce + boxOffset;
+  const failed = wasm._crypto_box_open_easy_afternm(box, box, length, 0, nonce, put(key));
+  const plaintext = failed ? null : takeShortLived(box, length - TAG_BYTES);
   release();
   return plaintext;
 }

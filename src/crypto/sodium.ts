@@ -81,6 +81,11 @@ export function put(bytes: Uint8Array): number {
   return address;
 }
 
+/** Copies bytes to a place that is reserved already. */
+export function putAt(address: number, bytes: Uint8Array): void {
+  wasm.HEAPU8.set(bytes, address);
+}
+
 /** Copies arguments in one behind the other, as one; they leave no copy elsewhere. */
 export function putAll(parts: readonly Uint8Array[]): { address: number; length: number } {
   const length = parts.reduce((sum, part) => sum + part.length, 0);

@@ -88,6 +88,7 @@ export class RequestClient {
   readonly #lanes = new Map<string, Lane[]>();
   /** Peers of whom nothing was heard for too long, and no clean sample since: their requests begin with a handshake. */
   readonly #silent = new WeakSet<Peer>();
+  #pendingCount = 0;
   /** No later than the first deadline or retransmission. */
   #nextTimeout = Number.POSITIVE_INFINITY;
 
@@ -137,6 +138,7 @@ export class RequestClient {
     }
     lane.nextId++;
     lane.pending.set(request.id, request);
+    this.#pendingCount++;
     if (this.#silent.has(peer)) this.#suspect(request, now);
     this.#attempt(request, now);
     this.#nextTimeout = Math.min(this.#nextTimeout, request.deadline);
@@ -196,6 +198,11 @@ export class RequestClient {
         return;
       default:
     }
+  }
+
+  /** Requests without an outcome. */
+  get pendingCount(): number {
+    return this.#pendingCount;
   }
 
   nextTimeout(): number {
@@ -317,8 +324,9 @@ export class RequestClient {
 
   #forget(request: PendingRequest): void {
     const { peer } = request.spec;
-    this.#lanesOf(peer)[request.lane]?.pending.delete(request.id);
-    if (this.#pendingOf(peer).next().done) this.#endpoint.unwant(peer);
+    const lanes = this.#lanesOf(peer);
+    if (lanes[request.lane]?.pending.delete(request.id)) this.#pendingCount--;
+    if (lanes.every(({ pending }) => pending.size === 0)) this.#endpoint.unwant(peer);
   }
 
   #laneFor(peer: Peer): Lane {

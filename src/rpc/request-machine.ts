@@ -46,6 +46,14 @@ export class RequestMachine {
     return this.endpoint.drain(now);
   }
 
+  waitingBytes(): number {
+    return this.endpoint.waitingBytes;
+  }
+
+  inFlight(): number {
+    return this.client.pendingCount;
+  }
+
   /** Trusts the peer no longer: its sessions and its requests end at once. */
   removePeer(peer: Peer, now: number): void {
     this.client.failPeer(peer, new UdpToolError('closed', 'The peer was removed.'));

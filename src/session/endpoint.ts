@@ -83,6 +83,8 @@ export class Endpoint {
   readonly #withOutbox = new Set<Session>();
   #transmits: Transmit[] = [];
   #events: EndpointEvent[] = [];
+  /** Of messages put in since the last `drain`, also of sessions that ended meanwhile. */
+  #waitingBytes = 0;
   #nextPeerIndex = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
@@ -121,6 +123,11 @@ export class Endpoint {
 
   get sessionCount(): number {
     return this.#sessions.size;
+  }
+
+  /** Bytes of messages that wait for `drain`. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   // Peers
@@ -189,7 +196,7 @@ export class Endpoint {
   send(session: Session, message: Uint8Array, to?: Address): void {
     if (!this.#sessions.has(session.localId)) return;
     const address = session.role === 'initiator' ? session.address : (to ?? session.paths.current);
-    session.outbox.push({ message, to: address });
+    if (session.outbox.push({ message, to: address })) this.#waitingBytes += message.length;
     this.#withOutbox.add(session);
   }
 
@@ -197,6 +204,7 @@ export class Endpoint {
   drain(now: number): Transmit[] {
     for (const session of this.#withOutbox) this.#drainOutbox(session, now);
     this.#withOutbox.clear();
+    this.#waitingBytes = 0;
     const transmits = this.#transmits;
     this.#transmits = [];
     return transmits;

@@ -1,6 +1,6 @@
 /** HELLO, RETRY, CHALLENGE and OPEN as bytes (PROTOCOL §4.2 to §4.5). No state: what to do with them is elsewhere. */
 import { concat, equalBytes } from '../bytes.ts';
-import { KEY_BYTES, open, seal, TAG_BYTES } from '../crypto/box.ts';
+import { KEY_BYTES, open, seal, sealBehind, TAG_BYTES } from '../crypto/box.ts';
 import { blake2b } from '../crypto/hash.ts';
 import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES } from '../crypto/kem.ts';
 import { decodeCbor, encodeTrusted } from '../wire/cbor.ts';
@@ -147,8 +147,7 @@ export function sealData(
   envelope: Uint8Array,
   key: Uint8Array,
 ): Uint8Array {
-  const header = sessionHeader(DatagramType.DATA, receiver, counter);
-  return concat(header, seal(envelope, header, key));
+  return sealBehind(sessionHeader(DatagramType.DATA, receiver, counter), envelope, key);
 }
 
 function sealFields(header: Uint8Array, key: Uint8Array, ...fields: Uint8Array[]): Uint8Array {

@@ -1,7 +1,7 @@
 /** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
-import { open } from '../crypto/box.ts';
+import { openWithin } from '../crypto/box.ts';
 import { unpackEnvelope } from '../wire/envelope.ts';
-import { COUNTER_LIMIT, HEADER_BYTES } from '../wire/header.ts';
+import { COUNTER_LIMIT } from '../wire/header.ts';
 import type { Message } from '../wire/messages.ts';
 import type { Address } from './address.ts';
 import {
@@ -84,11 +84,7 @@ abstract class SessionBase {
   ): { ok: true; messages: Message[]; newest: boolean } | { ok: false; reason: DropReason } {
     if (!this.isAlive(now)) return { ok: false, reason: 'expired' };
     if (!this.#window.check(counter)) return { ok: false, reason: 'replayed' };
-    const plaintext = open(
-      datagram.subarray(boxOffset),
-      datagram.subarray(0, HEADER_BYTES),
-      this.#receiveKey,
-    );
+    const plaintext = openWithin(datagram, boxOffset, this.#receiveKey);
     if (plaintext === null) return { ok: false, reason: 'bad-box' };
     const newest = counter > this.#window.last;
     this.#window.commit(counter);

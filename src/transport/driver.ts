@@ -9,7 +9,23 @@ export interface Machine {
   /** May be earlier than needed, never later. */
   nextTimeout(): number;
   drain(now: number): Transmit[];
+  /** Bytes that wait for `drain`. */
+  waitingBytes(): number;
+  /** Requests without an answer: where there are many, more is to be sent in a moment. */
+  inFlight(): number;
 }
+
+/**
+ * So much is worth a datagram before the turn ends: the other side works on it while this one goes on. Less, and
+ * messages travel alone; more, and the two sides take turns (docs/performance.md).
+ */
+const EARLY_FLUSH_BYTES = 900;
+/**
+ * With so many requests in flight, what waits may wait so much longer for company. Otherwise answers that trickle in
+ * one by one make requests that leave one by one, and batches dissolve.
+ */
+const MANY_IN_FLIGHT = 16;
+const HOLD_MS = 0.3;
 
 /** Longest delay that setTimeout takes. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -21,6 +37,7 @@ export class Driver {
   #turnEnd: NodeJS.Immediate | null = null;
   #timer: NodeJS.Timeout | null = null;
   #timerDueAt = Number.POSITIVE_INFINITY;
+  #sentAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(machine: Machine, clock: Clock, send: (transmit: Transmit) => void) {
@@ -37,11 +54,27 @@ export class Driver {
 
   /** Something was put into the machine: at the end of this turn of the event loop, sends what it has to send. */
   wake(): void {
-    if (this.#turnEnd !== null || this.#closed) return;
-    this.#turnEnd = setImmediate(() => {
-      this.#turnEnd = null;
-      this.#flush();
-    });
+    if (this.#closed) return;
+    if (this.#machine.waitingBytes() >= EARLY_FLUSH_BYTES) this.#sendWaiting();
+    if (this.#turnEnd !== null) return;
+    this.#turnEnd = setImmediate(this.#endTurn);
+  }
+
+  readonly #endTurn = (): void => {
+    if (this.#worthWaiting()) {
+      this.#turnEnd = setImmediate(this.#endTurn);
+      return;
+    }
+    this.#turnEnd = null;
+    this.#flush();
+  };
+
+  #worthWaiting(): boolean {
+    return (
+      this.#machine.inFlight() >= MANY_IN_FLIGHT &&
+      this.#machine.waitingBytes() > 0 &&
+      this.#clock.now() - this.#sentAt < HOLD_MS
+    );
   }
 
   close(): void {
@@ -51,8 +84,13 @@ export class Driver {
   }
 
   #flush(): void {
-    for (const transmit of this.#machine.drain(this.#clock.now())) this.#send(transmit);
+    this.#sendWaiting();
     this.#arm();
+  }
+
+  #sendWaiting(): void {
+    this.#sentAt = this.#clock.now();
+    for (const transmit of this.#machine.drain(this.#sentAt)) this.#send(transmit);
   }
 
   /** A timer that fires too early costs less than moving it with every datagram. */

@@ -67,7 +67,7 @@ export class UdpSocket {
     const socket = this.#sockets[isIPv6(to.ip) ? 'udp6' : 'udp4'];
     // What cannot be sent is lost, as the network may lose it: the protocol sends again, and a probe tells why.
     try {
-      socket?.send(datagram, to.port, to.ip, () => {});
+      socket?.send(datagram, to.port, to.ip); // a callback would cost a tick for each
     } catch {
       // An address that Node will not send to.
     }

@@ -1,16 +1,23 @@
-/** No (key, nonce) pair is ever used twice: counted at the only function that seals. */
+/** No (key, nonce) pair is ever used twice: counted at the only two functions that seal. */
 import { expect, test, vi } from 'vitest';
 
 const used = vi.hoisted(() => ({ pairs: new Set<string>(), seals: 0 }));
 
 vi.mock('../../src/crypto/box.ts', async (importOriginal) => {
   const box = await importOriginal<typeof import('../../src/crypto/box.ts')>();
+  const count = (nonce: Uint8Array, key: Uint8Array): void => {
+    used.seals++;
+    used.pairs.add(`${String.fromCharCode(...nonce)}${String.fromCharCode(...key.subarray(0, 16))}`);
+  };
   return {
     ...box,
     seal: (plaintext: Uint8Array, nonce: Uint8Array, key: Uint8Array) => {
-      used.seals++;
-      used.pairs.add(`${String.fromCharCode(...nonce)}${String.fromCharCode(...key.subarray(0, 16))}`);
+      count(nonce, key);
       return box.seal(plaintext, nonce, key);
+    },
+    sealBehind: (header: Uint8Array, plaintext: Uint8Array, key: Uint8Array) => {
+      count(header, key);
+      return box.sealBehind(header, plaintext, key);
     },
   };
 });

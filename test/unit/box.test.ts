@@ -2,7 +2,16 @@ import { createHash, createPublicKey, diffieHellman, generateKeyPairSync } from 
 import sodium from 'libsodium-wrappers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { concat, toHex } from '../../src/bytes.ts';
-import { KEY_BYTES, NONCE_BYTES, open, seal, sharedKey, TAG_BYTES } from '../../src/crypto/box.ts';
+import {
+  KEY_BYTES,
+  NONCE_BYTES,
+  open,
+  openWithin,
+  seal,
+  sealBehind,
+  sharedKey,
+  TAG_BYTES,
+} from '../../src/crypto/box.ts';
 import { keyedBlake2b } from '../../src/crypto/hash.ts';
 import { PublicKey, SecretKey } from '../../src/crypto/keys.ts';
 import { put, release, take, wasm } from '../../src/crypto/sodium.ts';
@@ -21,6 +30,38 @@ function* flipped(bytes: Uint8Array): Generator<Uint8Array> {
     yield copy;
   }
 }
+
+describe('sealBehind and openWithin are seal and open, with the nonce in front', () => {
+  test.each([0, 1, 63, 64, 65, 1192])('%i bytes', (length) => {
+    const plaintext = random(length);
+    const datagram = sealBehind(nonce, plaintext, key);
+    expect(toHex(datagram)).toBe(toHex(concat(nonce, seal(plaintext, nonce, key))));
+    expect(toHex(openWithin(datagram, NONCE_BYTES, key) ?? hex(''))).toBe(toHex(plaintext));
+  });
+
+  test('also where something stands between the nonce and the box', () => {
+    const plaintext = random(40);
+    const datagram = concat(nonce, random(119), seal(plaintext, nonce, key));
+    expect(openWithin(datagram, NONCE_BYTES + 119, key)).toEqual(plaintext);
+  });
+
+  test('every flipped bit of nonce and box is refused, and a box that is too short', () => {
+    const datagram = sealBehind(nonce, random(20), key);
+    for (const forged of flipped(datagram)) expect(openWithin(forged, NONCE_BYTES, key)).toBeNull();
+    for (let length = NONCE_BYTES; length < NONCE_BYTES + TAG_BYTES; length++) {
+      expect(openWithin(datagram.subarray(0, length), NONCE_BYTES, key)).toBeNull();
+    }
+  });
+
+  test('neither leaves plaintext or key in the heap', () => {
+    const plaintext = random(64);
+    const freshKey = random(KEY_BYTES);
+    openWithin(sealBehind(nonce, plaintext, freshKey), NONCE_BYTES, freshKey);
+    const heap = Buffer.from(wasm.HEAPU8.buffer);
+    expect(heap.includes(plaintext)).toBe(false);
+    expect(heap.includes(freshKey)).toBe(false);
+  });
+});
 
 describe('seal and open', () => {
   test.each([0, 1, 15, 16, 17, 63, 64, 65, 1192, 65_000])('%i bytes come back', (length) => {
