@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { KeyStore, type PublicKey, SecretKey } from '../../src/index.ts';
 
 export const LOOPBACK = '127.0.0.1';
-export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../../dist/cli/udp-tool.js', import.meta.url));
 /** Whatever is waited for comes within this, or the test fails and shows what came instead. */
 const DEADLINE_MS = 30_000;
 /** Marks of a program that fell over instead of saying what is wrong. */
