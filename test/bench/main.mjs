@@ -1,11 +1,12 @@
 /**
- * `npm run bench -- [--rounds N] [--seconds S] [--only KIND] [--json]`
+ * `npm run bench -- [--rounds N] [--seconds S] [--only KIND] [--chart FILE.svg] [--json]`
  *
  * Compares kinds of request and response with raw dgram, side by side: every round runs every case, and a ratio is
  * taken within its round, so that other work on the machine slows both alike. Slow figures fail nothing.
  */
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { writeChart } from './chart.mjs';
 import { measureColdStart } from './cold-start.mjs';
 import { shapes } from './flood.mjs';
 import { peers } from './peers/index.mjs';
@@ -29,6 +30,7 @@ try {
   const { cases, strangers } = await measureProcesses();
   const coldStart = options.only === undefined ? await measureColdStart(options.rounds) : undefined;
   const report = { before, after: machine(), options, cases, strangers, coldStart, stages: measureStages() };
+  if (options.chart !== undefined) writeChart(options.chart, report);
   if (options.json) console.log(JSON.stringify(report));
   else printReport(report);
 } finally {
@@ -41,6 +43,7 @@ async function parseOptions() {
       rounds: { type: 'string', default: String(DEFAULTS.rounds) },
       seconds: { type: 'string', default: String(DEFAULTS.seconds) },
       only: { type: 'string' },
+      chart: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -55,7 +58,7 @@ async function parseOptions() {
     else missing.push(`${peer.label}: ${reason}`);
   }
   const kinds = Object.keys(OUTSTANDING).filter(wanted);
-  return { rounds, seconds, kinds, missing, only: values.only, json: values.json };
+  return { rounds, seconds, kinds, missing, only: values.only, chart: values.chart, json: values.json };
 }
 
 async function measureProcesses() {
