@@ -56,9 +56,17 @@ export async function measureColdStart(rounds) {
     }));
     return { rows, missing };
   } finally {
-    for (const child of children) child.kill();
+    // They remove files of their own as they end; to remove the folder meanwhile leaves some of it behind.
+    await Promise.all(children.map(end));
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+async function end(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  child.kill();
+  await exit;
 }
 
 async function serve(folder, children) {
