@@ -1,4 +1,5 @@
 /** Keeps a running endpoint to what the peer book says. */
+import { createHash } from 'node:crypto';
 import { type KeyStore, type PeerOptions, type UdpEndpoint, UdpToolError } from '../index.ts';
 
 /** Peers by name, each as a text that changes when anything about the peer does. */
@@ -64,7 +65,9 @@ export async function followBook(
   await next(); // what was changed between reading the book and watching it
 }
 
+/** A hash: workers send their books to the primary, and a pre-shared key stays where it is used. */
 function fingerprint({ publicKey, at, psk }: PeerOptions): string {
-  const pskBytes = psk === undefined ? '' : Buffer.from(psk.expose()).toString('hex');
-  return `${publicKey} ${at ?? ''} ${pskBytes}`;
+  const hash = createHash('sha256').update(`${publicKey} ${at ?? ''} `);
+  if (psk !== undefined) hash.update(psk.expose());
+  return hash.digest('hex');
 }

@@ -11,8 +11,6 @@ export class WorkerSeat {
   /** From 0. */
   readonly number: number;
   readonly count: number;
-  /** @internal */
-  readonly key: Uint8Array;
   /** Where the group listens. */
   readonly port: number;
   readonly ip: string | undefined;
@@ -20,12 +18,14 @@ export class WorkerSeat {
   readonly stop: AbortSignal;
   /** @internal Takes what other workers got for this one. */
   onHandedOn: (datagram: Uint8Array, from: Address) => void = () => {};
+  /** Private, so that no inspection shows it. */
+  readonly #key: Uint8Array;
   readonly #strays = new LossySender<Stray>(post);
 
   private constructor({ number, count, key, port, ip }: Seat, stop: AbortSignal) {
     this.number = number;
     this.count = count;
-    this.key = key;
+    this.#key = key;
     this.port = port;
     this.ip = ip;
     this.stop = stop;
@@ -52,6 +52,11 @@ export class WorkerSeat {
       });
       post({ type: 'here' });
     });
+  }
+
+  /** @internal The group's. */
+  get key(): Uint8Array {
+    return this.#key;
   }
 
   /** Tells the group that this worker serves. */

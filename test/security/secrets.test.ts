@@ -1,6 +1,7 @@
 /** Secrets do not show: not in an inspection, not in JSON, not in an error, not in the heap of libsodium. */
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
+import { bookOf } from '../../src/cli/follow-book.ts';
 import { wasm } from '../../src/crypto/sodium.ts';
 import { PresharedKey } from '../../src/index.ts';
 import { echo } from '../support/commands.ts';
@@ -86,4 +87,15 @@ test('the keys of a removed peer are wiped', () => {
   const { pairKey, outgoing } = client.peer().keys;
   client.machine.removePeer(client.peer(), network.now);
   expect([...pairKey, ...outgoing.helloKey, ...outgoing.challengeKey].every((byte) => byte === 0)).toBe(true);
+});
+
+test('the book that a worker tells its primary holds no pre-shared key, and still tells one from another', () => {
+  const publicKey = keys.client.publicKey;
+  const secrets = [1, 2].map((byte) => Uint8Array.from({ length: 32 }, (_, i) => byte * 31 + i * 3));
+  const books = secrets.map((psk) =>
+    bookOf([{ name: 'pi', publicKey, psk: PresharedKey.fromBytes(psk) }]).get('pi'),
+  );
+  expect(shownIn(inspect(books), secrets)).toBe(false);
+  expect(books[0]).not.toBe(books[1]);
+  expect(bookOf([{ name: 'pi', publicKey }]).get('pi')).not.toBe(books[0]);
 });
