@@ -16,8 +16,8 @@ export interface Machine {
 }
 
 /**
- * So much is worth a datagram before the turn ends: the other side works on it while this one goes on. Less, and
- * messages travel alone; more, and the two sides take turns (docs/performance.md).
+ * So much, of all sessions together, is worth datagrams before the turn ends: the other side works on them while this
+ * one goes on (docs/performance.md).
  */
 const EARLY_FLUSH_BYTES = 900;
 /**
@@ -37,7 +37,7 @@ export class Driver {
   #turnEnd: NodeJS.Immediate | null = null;
   #timer: NodeJS.Timeout | null = null;
   #timerDueAt = Number.POSITIVE_INFINITY;
-  #sentAt = Number.NEGATIVE_INFINITY;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(machine: Machine, clock: Clock, send: (transmit: Transmit) => void) {
@@ -52,10 +52,10 @@ export class Driver {
     this.wake();
   };
 
-  /** Something was put into the machine: at the end of this turn of the event loop, sends what it has to send. */
+  /** Something was put into the machine: sends what it has to send, at the end of this turn of the event loop or sooner. */
   wake(): void {
     if (this.#closed) return;
-    if (this.#machine.waitingBytes() >= EARLY_FLUSH_BYTES) this.#sendWaiting();
+    if (this.#machine.waitingBytes() >= EARLY_FLUSH_BYTES) this.#flush();
     if (this.#turnEnd !== null) return;
     this.#turnEnd = setImmediate(this.#endTurn);
   }
@@ -73,7 +73,7 @@ export class Driver {
     return (
       this.#machine.inFlight() >= MANY_IN_FLIGHT &&
       this.#machine.waitingBytes() > 0 &&
-      this.#clock.now() - this.#sentAt < HOLD_MS
+      this.#clock.now() - this.#flushedAt < HOLD_MS
     );
   }
 
@@ -84,13 +84,9 @@ export class Driver {
   }
 
   #flush(): void {
-    this.#sendWaiting();
+    this.#flushedAt = this.#clock.now();
+    for (const transmit of this.#machine.drain(this.#flushedAt)) this.#send(transmit);
     this.#arm();
-  }
-
-  #sendWaiting(): void {
-    this.#sentAt = this.#clock.now();
-    for (const transmit of this.#machine.drain(this.#sentAt)) this.#send(transmit);
   }
 
   /** A timer that fires too early costs less than moving it with every datagram. */

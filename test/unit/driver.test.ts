@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { Driver, type Machine } from '../../src/transport/driver.ts';
 
 /** A machine with so many bytes to send, and a clock that moves when told. */
-function driven(options: { inFlight: number }) {
+function driven(options: { inFlight: number; dueAt?: number; onTimeout?: () => void }) {
   let waiting = 0;
   let now = 0;
   const sent: number[] = [];
   const machine: Machine = {
     receive: () => {},
-    timeout: () => {},
-    nextTimeout: () => Number.POSITIVE_INFINITY,
+    timeout: options.onTimeout ?? (() => {}),
+    nextTimeout: () => options.dueAt ?? Number.POSITIVE_INFINITY,
     drain() {
       if (waiting > 0) sent.push(waiting);
       waiting = 0;
@@ -64,6 +64,18 @@ describe('what waits is sent', () => {
     pass(1);
     await turn();
     expect(sent).toEqual([20, 70]);
+  });
+
+  test('and deadlines are kept also while something waits for company', async () => {
+    let onTimeout = (): void => {};
+    const timedOut = new Promise<void>((done) => {
+      onTimeout = done;
+    });
+    const { put, driver } = driven({ inFlight: 64, dueAt: 0, onTimeout: () => onTimeout() });
+    put(1000); // leaves at once
+    put(20); // waits for as long as the clock stands
+    await timedOut;
+    driver.close();
   });
 
   test('not any more once it is closed', async () => {
