@@ -8,6 +8,14 @@ export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } f
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { checkPeerName, generateKeyPair, KeyStore, keyFolder, type PeerEntry } from './keystore.ts';
 export {
+  type Answer,
+  type PeerOptions,
+  type Reachability,
+  RemotePeer,
+  RequestError,
+  type RequestOptions,
+} from './remote-peer.ts';
+export {
   type ArgumentSpec,
   type Arguments,
   type Command,
@@ -16,24 +24,13 @@ export {
   defineCommand,
   usage,
 } from './rpc/command.ts';
-export type { RequestProgress } from './rpc/request-client.ts';
+export type { RequestProgress } from './rpc/outcome.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
 export type { Clock } from './transport/clock.ts';
 export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
-export {
-  type Answer,
-  createEndpoint,
-  type PeerOptions,
-  type Reachability,
-  RemotePeer,
-  RequestError,
-  type RequestLog,
-  type RequestOptions,
-  UdpEndpoint,
-  type UdpEndpointOptions,
-} from './udp-endpoint.ts';
+export { createEndpoint, type RequestLog, UdpEndpoint, type UdpEndpointOptions } from './udp-endpoint.ts';
 export type { CborValue } from './wire/cbor.ts';
 export { MAX_WORKERS, WorkerGroup, type WorkerGroupOptions } from './workers/worker-group.ts';
 export { WorkerSeat } from './workers/worker-seat.ts';

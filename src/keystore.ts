@@ -7,8 +7,8 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
 import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
+import type { PeerOptions } from './remote-peer.ts';
 import { parseHostPort } from './transport/resolve.ts';
-import type { PeerOptions } from './udp-endpoint.ts';
 
 const SECRET_FILE = 'secret.key';
 const BOOK_FILE = 'peers.toml';

@@ -23,15 +23,17 @@ export interface RequestReport {
 export type DropCounts = Readonly<Record<string, number>>;
 
 /** What commonly lies behind a drop, for the person who looks for the reason of silence. */
-const EXPLAINED: Partial<Record<DropReason, string>> = {
-  'too-short': 'No datagram of ours: a port scan, or the look of udp-tool itself whether a port is open.',
-  'unknown-tag':
+const EXPLAINED: ReadonlyMap<string, string> = new Map<DropReason, string>([
+  ['too-short', 'No datagram of ours: a port scan, or the look of udp-tool itself whether a port is open.'],
+  [
+    'unknown-tag',
     'Somebody says hello whom no trusted key fits: compare "peer list" here with "peer show" there, and the reverse.',
-  'unknown-session': 'For a session of before a restart; a client finds out by itself.',
-  'bad-box': 'Tampered on the way, or a pre-shared key that differs.',
-  'bad-cookie': 'The answer to a challenge came after two minutes, or from before a restart.',
-  replayed: 'A copy of a datagram that was here before.',
-};
+  ],
+  ['unknown-session', 'For a session of before a restart; a client finds out by itself.'],
+  ['bad-box', 'Tampered on the way, or a pre-shared key that differs.'],
+  ['bad-cookie', 'The answer to a challenge came after two minutes, or from before a restart.'],
+  ['replayed', 'A copy of a datagram that was here before.'],
+]);
 
 /** The addresses of this machine where a socket on all addresses is reached; link-local ones are left out. */
 function reachableAt(addresses: readonly Address[]): string[] {
@@ -92,7 +94,8 @@ export class ServeReport {
       if (count === (this.#reported.get(reason) ?? 0)) continue;
       this.#reported.set(reason, count);
       if (this.#json) json({ event: 'dropped', reason, count });
-      if (this.#verbose) note(`dropped, ${reason}: ${count} in all. ${explanation(reason)}`.trimEnd());
+      if (this.#verbose)
+        note(`dropped, ${reason}: ${count} in all. ${EXPLAINED.get(reason) ?? ''}`.trimEnd());
     }
   }
 
@@ -101,10 +104,6 @@ export class ServeReport {
     if (this.#json) json({ event, worker });
     note(text);
   }
-}
-
-function explanation(reason: string): string {
-  return new Map<string, string>(Object.entries(EXPLAINED)).get(reason) ?? '';
 }
 
 function counted(count: number, noun: string): string {

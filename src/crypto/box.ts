@@ -38,8 +38,8 @@ export function open(box: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8
 }
 
 /**
- * `header ‖ box`: the header is the nonce. The same as {@link seal} behind the header, with fewer copies: a session
- * makes one for everything that it sends.
+ * `header ‖ box`, where the 24 bytes of the header are the nonce: a datagram. The same as {@link seal} behind the
+ * header, with fewer copies.
  */
 export function sealBehind(header: Uint8Array, plaintext: Uint8Array, key: Uint8Array): Uint8Array {
   const length = NONCE_BYTES + plaintext.length + TAG_BYTES;

@@ -1,6 +1,6 @@
 /** The asking side: numbers requests, sends them again until they are answered, gives up at the deadline (PROTOCOL §9). */
 import { equalBytes } from '../bytes.ts';
-import { type ErrorCode, UdpToolError } from '../errors.ts';
+import { UdpToolError } from '../errors.ts';
 import type { Endpoint } from '../session/endpoint.ts';
 import { OPEN_CAPACITY } from '../session/handshake-datagrams.ts';
 import type { Peer } from '../session/peer.ts';
@@ -20,24 +20,7 @@ import {
 } from '../wire/messages.ts';
 import { ANSWER_GONE, Assembly } from './answer.ts';
 import { MAX_REQUEST_MS, REQUEST_WINDOW, SUSPECT_AFTER_TRIES } from './constants.ts';
-
-/** How far a request without an answer got: what a person needs to find out why. */
-export type RequestProgress =
-  | 'no-handshake' // nothing authentic ever came back, so it was not executed
-  | 'no-answer' // it was sent; nothing came back
-  | 'running' // the responder said that it works on it
-  | 'partial'; // some of the answer came
-
-export type Outcome =
-  | {
-      readonly ok: true;
-      readonly value: CborValue;
-      /** From the first sending to the answer, in milliseconds. */
-      readonly roundTripMs: number;
-      /** How often it was sent. */
-      readonly tries: number;
-    }
-  | { readonly ok: false; readonly error: UdpToolError; readonly progress: RequestProgress };
+import { errorCodeOf, noAnswer, type Outcome, type RequestProgress } from './outcome.ts';
 
 export interface RequestSpec {
   readonly peer: Peer;
@@ -231,7 +214,7 @@ export class RequestClient {
   #expire(request: PendingRequest): void {
     // Where deadlines are shorter than two time-outs, no request by itself is tried often enough to tell.
     if (request.unanswered > 0) this.#silent.add(request.spec.peer);
-    this.#fail(request, noAnswer(request));
+    this.#fail(request, noAnswer(request.spec.command, progressOf(request)));
   }
 
   #suspect(request: PendingRequest, now: number): void {
@@ -379,39 +362,4 @@ function progressOf(request: PendingRequest): RequestProgress {
   if (request.tries === 0) return 'no-handshake';
   if (request.assembly !== null) return 'partial';
   return request.acknowledged ? 'running' : 'no-answer';
-}
-
-function noAnswer(request: PendingRequest): UdpToolError {
-  const { command } = request.spec;
-  switch (progressOf(request)) {
-    case 'no-handshake':
-      return new UdpToolError('no-answer', 'Nothing answered. The request was not executed.');
-    case 'no-answer':
-      return new UdpToolError(
-        'no-answer',
-        `"${command}" was sent and not answered; it may have been executed.`,
-      );
-    case 'running':
-      return new UdpToolError('no-answer', `"${command}" is still running on the other side.`, {
-        hint: 'Give it more time with --timeout SECONDS.',
-      });
-    case 'partial':
-      return new UdpToolError('no-answer', `Only a part of the answer to "${command}" came in time.`, {
-        hint: 'Give it more time with --timeout SECONDS.',
-      });
-  }
-}
-
-/** Errors that a responder may report; any other word from there is `failed`. */
-const REMOTE_ERRORS: readonly ErrorCode[] = [
-  'unknown-command',
-  'bad-arguments',
-  'command-failed',
-  'too-large',
-  'busy',
-  'outcome-unknown',
-];
-
-function errorCodeOf(code: string): ErrorCode {
-  return REMOTE_ERRORS.find((known) => known === code) ?? 'failed';
 }

@@ -8,7 +8,6 @@
 import { idAt } from '../bytes.ts';
 import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
 import { UdpToolError } from '../errors.ts';
-import { countFitting, packEnvelope } from '../wire/envelope.ts';
 import { counterOf, DatagramType, HEADER_BYTES, MAX_DATAGRAM_BYTES, receiverOf } from '../wire/header.ts';
 import {
   BOOT_BYTES,
@@ -23,7 +22,6 @@ import { MAX_ADDRESSES_PER_PEER, MAX_SESSIONS_PER_PEER, SWEEP_INTERVAL_MS } from
 import { DROP_REASONS, type DropReason } from './drop-reason.ts';
 import {
   CHALLENGE_BYTES,
-  DATA_CAPACITY,
   HELLO_BYTES,
   MIN_DATA_BYTES,
   MIN_OPEN_BYTES,
@@ -33,6 +31,7 @@ import {
 import { Initiator } from './initiator.ts';
 import { Peer } from './peer.ts';
 import { Responder } from './responder.ts';
+import { Sender } from './sender.ts';
 import type { InitiatorSession, ResponderSession, Session } from './session.ts';
 import type { WorkerIds } from './session-ids.ts';
 
@@ -68,8 +67,6 @@ export interface EndpointGroup {
 
 export class Endpoint {
   readonly boot: Uint8Array;
-  /** Names this client: what every OPEN says first. */
-  readonly #instanceMessage: Uint8Array;
   /** Datagrams dropped, by reason. */
   readonly drops: Record<DropReason, number>;
   readonly #own: KeyPair;
@@ -80,11 +77,8 @@ export class Endpoint {
   readonly #peers = new Map<number, Peer>();
   readonly #peersByTag = new Map<bigint, Peer>();
   readonly #sessions = new Map<bigint, Session>();
-  readonly #withOutbox = new Set<Session>();
-  #transmits: Transmit[] = [];
+  readonly #sender: Sender;
   #events: EndpointEvent[] = [];
-  /** Of messages put in since the last `drain`, also of sessions that ended meanwhile. */
-  #waitingBytes = 0;
   #nextPeerIndex = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
@@ -94,20 +88,20 @@ export class Endpoint {
     this.#group = options.group;
     this.boot = options.random(BOOT_BYTES);
     const instance = options.random(INSTANCE_BYTES);
-    this.#instanceMessage = encodeMessage({ type: MessageType.INSTANCE, instance });
+    this.#sender = new Sender(encodeMessage({ type: MessageType.INSTANCE, instance }));
     this.drops = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
     this.#initiator = new Initiator({
       own: options.keyPair,
       random: options.random,
       trusts: (peer) => this.trusts(peer),
       idTaken: (id) => this.#sessions.has(id),
-      transmit: (transmit) => this.#transmits.push(transmit),
+      transmit: (transmit) => this.#sender.push(transmit),
       onSession: (session, now) => {
         this.#addSession(session, now);
         this.#events.push({ type: 'ready', session });
-        this.#withOutbox.add(session); // an OPEN must follow even if there is nothing to say
+        this.#sender.wants(session); // an OPEN must follow even if there is nothing to say
       },
-      sendOpen: (session) => this.#withOutbox.add(session),
+      sendOpen: (session) => this.#sender.wants(session),
     });
     this.#responder = new Responder({
       own: options.keyPair,
@@ -127,7 +121,7 @@ export class Endpoint {
 
   /** Bytes of messages that wait for `drain`. */
   get waitingBytes(): number {
-    return this.#waitingBytes;
+    return this.#sender.waitingBytes;
   }
 
   // Peers
@@ -196,18 +190,12 @@ export class Endpoint {
   send(session: Session, message: Uint8Array, to?: Address): void {
     if (!this.#sessions.has(session.localId)) return;
     const address = session.role === 'initiator' ? session.address : (to ?? session.paths.current);
-    if (session.outbox.push({ message, to: address })) this.#waitingBytes += message.length;
-    this.#withOutbox.add(session);
+    this.#sender.queue(session, message, address);
   }
 
   /** Everything that is to be sent now, messages of one session together in as few datagrams as fit. */
   drain(now: number): Transmit[] {
-    for (const session of this.#withOutbox) this.#drainOutbox(session, now);
-    this.#withOutbox.clear();
-    this.#waitingBytes = 0;
-    const transmits = this.#transmits;
-    this.#transmits = [];
-    return transmits;
+    return this.#sender.drain(now);
   }
 
   takeEvents(): EndpointEvent[] {
@@ -301,7 +289,7 @@ export class Endpoint {
   #receiveHello(datagram: Uint8Array, from: Address, now: number): DropReason | null {
     const answer = this.#responder.hello(datagram, from, now);
     if (typeof answer === 'string') return answer;
-    this.#transmits.push({ datagram: answer, to: from });
+    this.#sender.push({ datagram: answer, to: from });
     return null;
   }
 
@@ -324,8 +312,7 @@ export class Endpoint {
     if (group !== undefined) {
       // Before the cookie is tried: its keys are the owner's alone, and to open a box costs more than a hash.
       const owner = group.ids.ownerOf(id);
-      if (owner === null) return 'bad-cookie';
-      if (owner !== group.ids.own) return group.onStray(owner, datagram, from) ? null : 'bad-cookie';
+      if (owner !== group.ids.own) return handOn(group, owner, datagram, from) ? null : 'bad-cookie';
     }
     const session = this.#responder.open(datagram, from, now);
     if (typeof session === 'string') return session;
@@ -352,9 +339,8 @@ export class Endpoint {
     const id = receiverOf(datagram);
     const session = this.#sessions.get(id);
     if (session === undefined) {
-      const owner = group?.ids.ownerOf(id) ?? null;
-      const stray = group !== undefined && owner !== null && owner !== group.ids.own;
-      return stray && group.onStray(owner, datagram, from) ? null : 'unknown-session';
+      const handedOn = group !== undefined && handOn(group, group.ids.ownerOf(id), datagram, from);
+      return handedOn ? null : 'unknown-session';
     }
     return this.#receiveFrom(session, datagram, HEADER_BYTES, counter, from, now);
   }
@@ -445,7 +431,7 @@ export class Endpoint {
   #drop(session: Session, byPeer: boolean): void {
     const { peer } = session;
     this.#sessions.delete(session.localId);
-    this.#withOutbox.delete(session);
+    this.#sender.forget(session);
     if (session.role === 'responder') {
       peer.inbound.delete(session);
     } else {
@@ -458,41 +444,13 @@ export class Endpoint {
   #challengePath(session: ResponderSession, to: Address, now: number): void {
     const data = session.paths.challenge(to, this.#random(PATH_DATA_BYTES), now);
     // In a datagram of its own: behind a large answer, the limit of the path would hold it back.
-    this.#transmit(session, [encodeMessage({ type: MessageType.PATH_CHALLENGE, data })], to);
+    this.#sender.transmit(session, [encodeMessage({ type: MessageType.PATH_CHALLENGE, data })], to);
   }
+}
 
-  #drainOutbox(session: Session, now: number): void {
-    const { outbox } = session;
-    if (!session.isAlive(now)) {
-      outbox.clear();
-      return;
-    }
-    const opening = session.role === 'initiator' && !session.confirmed;
-    if (outbox.empty && opening) {
-      this.send(session, encodeMessage({ type: MessageType.PING, number: session.sent }));
-    }
-    const preamble = opening ? [this.#instanceMessage] : [];
-    // One byte more: with INSTANCE before them, 23 messages are 24, whose head is longer.
-    const capacity = session.capacity - (opening ? this.#instanceMessage.length + 1 : 0);
-    for (const { to, messages } of outbox.take()) {
-      for (let from = 0; from < messages.length; ) {
-        // A message too long for a datagram is refused before it is queued.
-        const count = Math.max(1, countFitting(messages, from, capacity));
-        this.#transmit(session, [...preamble, ...messages.slice(from, from + count)], to);
-        from += count;
-      }
-    }
-  }
-
-  #transmit(session: Session, messages: readonly Uint8Array[], to: Address): void {
-    const envelope = packEnvelope(messages, session.capacity);
-    if (session.role === 'responder') {
-      // On a path that is not validated, what would be too much is not sent; the peer asks again.
-      const length = envelope.length + MAX_DATAGRAM_BYTES - DATA_CAPACITY;
-      if (!session.paths.spend(to, length)) return;
-    }
-    this.#transmits.push({ datagram: session.seal(envelope), to });
-  }
+/** Whether a datagram is on its way to the other worker that gave its session's id; nobody gave an invented one. */
+function handOn(group: EndpointGroup, owner: number | null, datagram: Uint8Array, from: Address): boolean {
+  return owner !== null && owner !== group.ids.own && group.onStray(owner, datagram, from);
 }
 
 function idlest(sessions: Set<ResponderSession>, except: ResponderSession): ResponderSession {

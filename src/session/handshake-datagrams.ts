@@ -1,6 +1,6 @@
 /** HELLO, RETRY, CHALLENGE and OPEN as bytes (PROTOCOL §4.2 to §4.5). No state: what to do with them is elsewhere. */
 import { concat, equalBytes } from '../bytes.ts';
-import { KEY_BYTES, open, seal, sealBehind, TAG_BYTES } from '../crypto/box.ts';
+import { KEY_BYTES, open, openWithin, seal, sealBehind, TAG_BYTES } from '../crypto/box.ts';
 import { blake2b } from '../crypto/hash.ts';
 import { KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_KEY_BYTES } from '../crypto/kem.ts';
 import { decodeCbor, encodeTrusted } from '../wire/cbor.ts';
@@ -151,11 +151,11 @@ export function sealData(
 }
 
 function sealFields(header: Uint8Array, key: Uint8Array, ...fields: Uint8Array[]): Uint8Array {
-  return concat(header, seal(encodeTrusted(concat(...fields)), header, key));
+  return sealBehind(header, encodeTrusted(concat(...fields)), key);
 }
 
 function openFields(datagram: Uint8Array, key: Uint8Array, ...lengths: number[]): Uint8Array[] | null {
-  const plaintext = open(datagram.subarray(HEADER_BYTES), datagram.subarray(0, HEADER_BYTES), key);
+  const plaintext = openWithin(datagram, HEADER_BYTES, key);
   if (plaintext === null) return null;
   const decoded = decodeCbor(plaintext, 0);
   if (!decoded.ok || !(decoded.value instanceof Uint8Array)) return null;

@@ -1,7 +1,7 @@
 /** Hosts, links and a clock in memory: hours of protocol in milliseconds, the same for the same seed. */
 import { type KeyPair, keyPairFromSecret, type PublicKey, SecretKey } from '../../src/crypto/keys.ts';
 import type { Command } from '../../src/rpc/command.ts';
-import type { Outcome } from '../../src/rpc/request-client.ts';
+import type { Outcome } from '../../src/rpc/outcome.ts';
 import { RequestMachine } from '../../src/rpc/request-machine.ts';
 import type { CommandResult } from '../../src/rpc/request-server.ts';
 import { type Address, formatAddress } from '../../src/session/address.ts';

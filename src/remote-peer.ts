@@ -1,0 +1,150 @@
+/** A peer as the user of an endpoint sees it: asked by name, its address looked up when it is needed. */
+import type { PresharedKey, PublicKey } from './crypto/keys.ts';
+import { UdpToolError } from './errors.ts';
+import type { RequestProgress } from './rpc/outcome.ts';
+import type { Address } from './session/address.ts';
+import type { ProbeResult } from './transport/probe.ts';
+import type { HostPort } from './transport/resolve.ts';
+import type { CborValue } from './wire/cbor.ts';
+
+/** A machine that is trusted: who has the secret key of `publicKey` may call every command. */
+export interface PeerOptions {
+  /** What it is called here; the peer does not learn it. */
+  readonly name: string;
+  readonly publicKey: PublicKey;
+  /** Where it listens, `HOST:PORT`; needed to ask it, not to answer it. */
+  readonly at?: string;
+  readonly psk?: PresharedKey;
+}
+
+export interface RequestOptions {
+  /** Milliseconds, 300,000 at most; 5,000 if not given. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer {
+  readonly value: CborValue;
+  /** From the first sending to the answer, in milliseconds; without the handshake. */
+  readonly roundTripMs: number;
+  /** How often the request was sent. */
+  readonly tries: number;
+}
+
+/** What the network says of an address of a peer. */
+export interface Reachability {
+  readonly address: Address;
+  readonly result: ProbeResult;
+}
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/** A request that failed, with how far it got. */
+export class RequestError extends UdpToolError {
+  readonly progress: RequestProgress;
+
+  constructor(error: UdpToolError, progress: RequestProgress) {
+    super(error.code, error.message, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
+    this.progress = progress;
+  }
+}
+
+interface PeerActions {
+  resolve(at: HostPort, timeoutMs: number): Promise<void>;
+  request(
+    command: string,
+    args: readonly CborValue[],
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer>;
+  probe(at: HostPort, waitMs: number): Promise<Reachability[]>;
+  remove(): void;
+}
+
+/** A peer of an endpoint. */
+export class RemotePeer {
+  readonly name: string;
+  readonly publicKey: PublicKey;
+  readonly at: HostPort | undefined;
+  readonly #actions: PeerActions;
+  #resolved: Promise<void> | null = null;
+
+  /** @internal */
+  constructor({ name, publicKey }: PeerOptions, at: HostPort | undefined, actions: PeerActions) {
+    this.name = name;
+    this.publicKey = publicKey;
+    this.at = at;
+    this.#actions = actions;
+  }
+
+  /**
+   * Asks the peer to run a command. The session is made on the way, kept for later requests, and made anew when the
+   * peer restarted.
+   *
+   * @throws UdpToolError `bad-usage` for a name that cannot be a command's, or no time-out; `no-answer` at the deadline, `outcome-unknown` when the peer restarted meanwhile and the
+   *   command is not idempotent, `unknown-command`, `bad-arguments`, `command-failed`, `busy`, `too-large`,
+   *   `not-cbor`, `no-address`, `name-not-found`, `aborted`, `closed`
+   */
+  async request(
+    command: string,
+    args: readonly CborValue[] = [],
+    options: RequestOptions = {},
+  ): Promise<Answer> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+    if (!(timeoutMs > 0)) {
+      throw new UdpToolError('bad-usage', 'A time-out is a number of milliseconds above 0.');
+    }
+    try {
+      // Once resolved, a name is looked up again only after something failed: addresses may have changed.
+      this.#resolved ??= this.#actions.resolve(this.#address(), timeoutMs);
+      await unlessAborted(this.#resolved, signal);
+      return await this.#actions.request(command, args, timeoutMs, signal);
+    } catch (error) {
+      if (error instanceof UdpToolError && LOOK_UP_AGAIN.includes(error.code)) this.#resolved = null;
+      throw error;
+    }
+  }
+
+  /**
+   * Asks the network, not the peer: what the system says of the port. Worth a look after `no-answer`.
+   * @param waitMs how long to wait for ICMP
+   */
+  async probe(waitMs = 500): Promise<Reachability[]> {
+    return this.#actions.probe(this.#address(), waitMs);
+  }
+
+  /** Trusts the peer no longer: its sessions and requests end at once. */
+  remove(): void {
+    this.#actions.remove();
+  }
+
+  #address(): HostPort {
+    if (this.at === undefined) {
+      throw new UdpToolError('no-address', `There is no address for "${this.name}".`, {
+        hint: `Give one: "udp-tool peer add ${this.name} ${this.publicKey} --at HOST:PORT".`,
+      });
+    }
+    return this.at;
+  }
+}
+
+/** @throws UdpToolError `aborted`, as soon as the signal fires */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, fail) => {
+    abort = () => fail(new UdpToolError('aborted', 'The request was aborted.', { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  try {
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+const LOOK_UP_AGAIN: readonly string[] = ['no-answer', 'name-not-found', 'aborted'];

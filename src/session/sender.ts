@@ -1,0 +1,90 @@
+/** What waits becomes datagrams: the messages of one session together, in as few as fit (PROTOCOL §7). */
+import { countFitting, packEnvelope } from '../wire/envelope.ts';
+import { MAX_DATAGRAM_BYTES } from '../wire/header.ts';
+import { encodeMessage, MessageType } from '../wire/messages.ts';
+import type { Address, Transmit } from './address.ts';
+import { DATA_CAPACITY } from './handshake-datagrams.ts';
+import type { Session } from './session.ts';
+
+export class Sender {
+  /** Names this client: what every OPEN says first. */
+  readonly #instanceMessage: Uint8Array;
+  readonly #withOutbox = new Set<Session>();
+  #transmits: Transmit[] = [];
+  #waitingBytes = 0;
+
+  constructor(instanceMessage: Uint8Array) {
+    this.#instanceMessage = instanceMessage;
+  }
+
+  /** Bytes of messages put in since the last `drain`, also of sessions that ended meanwhile. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  queue(session: Session, message: Uint8Array, to: Address): void {
+    if (session.outbox.push({ message, to })) this.#waitingBytes += message.length;
+    this.#withOutbox.add(session);
+  }
+
+  /** The session has something to send, if only an OPEN. */
+  wants(session: Session): void {
+    this.#withOutbox.add(session);
+  }
+
+  /** A datagram that is made already. */
+  push(transmit: Transmit): void {
+    this.#transmits.push(transmit);
+  }
+
+  forget(session: Session): void {
+    this.#withOutbox.delete(session);
+  }
+
+  /** Everything that is to be sent now. */
+  drain(now: number): Transmit[] {
+    for (const session of this.#withOutbox) this.#drainOutbox(session, now);
+    this.#withOutbox.clear();
+    this.#waitingBytes = 0;
+    const transmits = this.#transmits;
+    this.#transmits = [];
+    return transmits;
+  }
+
+  /** One datagram with these messages, which fit into it. */
+  transmit(session: Session, messages: readonly Uint8Array[], to: Address): void {
+    const envelope = packEnvelope(messages, session.capacity);
+    if (session.role === 'responder') {
+      // On a path that is not validated, what would be too much is not sent; the peer asks again.
+      const length = envelope.length + MAX_DATAGRAM_BYTES - DATA_CAPACITY;
+      if (!session.paths.spend(to, length)) return;
+    }
+    this.#transmits.push({ datagram: session.seal(envelope), to });
+  }
+
+  #drainOutbox(session: Session, now: number): void {
+    const { outbox } = session;
+    if (!session.isAlive(now)) {
+      outbox.clear();
+      return;
+    }
+    const opening = session.role === 'initiator' && !session.confirmed;
+    if (opening && outbox.empty) {
+      outbox.push({
+        message: encodeMessage({ type: MessageType.PING, number: session.sent }),
+        to: session.address,
+      });
+    }
+    const preamble = opening ? [this.#instanceMessage] : [];
+    // One byte more: with INSTANCE before them, 23 messages are 24, whose head is longer.
+    const capacity = session.capacity - (opening ? this.#instanceMessage.length + 1 : 0);
+    for (const { to, messages } of outbox.take()) {
+      for (let from = 0; from < messages.length; ) {
+        // A message too long for a datagram is refused before it is queued.
+        const count = Math.max(1, countFitting(messages, from, capacity));
+        this.transmit(session, [...preamble, ...messages.slice(from, from + count)], to);
+        from += count;
+      }
+    }
+  }
+}
