@@ -5,7 +5,7 @@
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -13,9 +13,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { spread } from './report.mjs';
+import { HOST } from './socket.mjs';
 
 const run = promisify(execFile);
-const HOST = '127.0.0.1';
 const BUNDLED = fileURLToPath(new URL('../../dist/cli/udp-tool.js', import.meta.url));
 const UNBUNDLED = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const SSHD = '/usr/sbin/sshd';
@@ -104,7 +104,7 @@ async function sshCommand(folder, children) {
   ];
   writeFileSync(at('config'), `${config.join('\n')}\n`);
   chmodSync(at('user'), 0o600);
-  if (process.getuid?.() === 0) execFileSync('mkdir', ['-p', '/run/sshd']); // Debian's service would make it
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true }); // Debian's service would make it
   const sshd = spawn(SSHD, ['-D', '-e', '-f', at('config')], { stdio: ['ignore', 'ignore', 'pipe'] });
   children.push(sshd);
   await Promise.race([once(createInterface({ input: sshd.stderr }), 'line'), once(sshd, 'exit')]);

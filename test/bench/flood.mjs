@@ -1,7 +1,8 @@
 /** A stranger who sends as fast as it can: datagrams that no key of the receiver's opens. */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
-import { DATAGRAM_BYTES, HOST, openSocket } from './kinds.mjs';
+import { DATAGRAM_BYTES } from './kinds.mjs';
+import { HOST, openSocket } from './socket.mjs';
 
 const VARIANTS = 64;
 const BURST = 32;

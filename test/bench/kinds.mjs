@@ -4,16 +4,14 @@
  * Each kind has `serve(keys)` and `connect(keys, port, onAnswer)`. A request is named by its slot, a number below
  * the count of outstanding requests; its answer brings the slot back.
  */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { keyPairFromSecret, SecretKey } from '../../dist/crypto/keys.js';
 import { createEndpoint, defineCommand } from '../../dist/index.js';
 import { Endpoint } from '../../dist/session/endpoint.js';
 import { random } from '../../dist/transport/random.js';
 import { packEnvelope, unpackEnvelope } from '../../dist/wire/envelope.js';
 import { BOOT_BYTES, encodeMessage, MessageType } from '../../dist/wire/messages.js';
+import { HOST, openSocket } from './socket.mjs';
 
-export const HOST = '127.0.0.1';
 /** A sealed `time` request: header 24, tag 16, padded envelope 64. */
 export const DATAGRAM_BYTES = 104;
 const COMMAND = 'bench';
@@ -22,26 +20,6 @@ const VALUE = 42;
 const OVERHEAD_BYTES = 40;
 const ENVELOPE_CAPACITY = 1192;
 const FOREVER_MS = 1e9;
-
-/**
- * A socket with the options of src/transport/udp-socket.ts. Without that `lookup`, every send of Node's waits for
- * the next tick: the raw baseline gets the same advantage, or the ratios would flatter.
- */
-export async function openSocket() {
-  const socket = createSocket({
-    type: 'udp4',
-    recvBufferSize: 1024 * 1024,
-    lookup: (address, _options, callback) => callback(null, address, 4),
-  });
-  const listening = once(socket, 'listening');
-  socket.bind(0, HOST);
-  await listening;
-  return {
-    socket,
-    port: socket.address().port,
-    close: () => new Promise((done) => socket.close(done)),
-  };
-}
 
 /** Datagrams and nothing else; the first two bytes hold the slot. */
 const raw = {

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { keyPairFromSecret, SecretKey } from '../../dist/crypto/keys.js';
 import { createEndpoint, defineCommand, WorkerGroup, WorkerSeat } from '../../dist/index.js';
 import { canSharePort } from '../../dist/transport/port-sharing.js';
-import { HOST } from './kinds.mjs';
+
 import { Child, closeAll, killAll } from './processes.mjs';
+import { HOST } from './socket.mjs';
 
 const CLIENTS = 6;
 const OUTSTANDING = 16;

@@ -1,20 +1,6 @@
 /** CoAP of the npm package `coap`: confirmable requests with piggybacked answers, not encrypted. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { CONTENT_BYTES, HOST, missingPackages } from './shared.mjs';
-
-/** The advantage that the raw baseline has too: an address needs no look-up, which would cost a tick. */
-async function openSocket() {
-  const socket = createSocket({
-    type: 'udp4',
-    recvBufferSize: 1024 * 1024,
-    lookup: (address, _options, callback) => callback(null, address, 4),
-  });
-  const listening = once(socket, 'listening');
-  socket.bind(0, HOST);
-  await listening;
-  return { socket, closeSocket: () => new Promise((done) => socket.close(done)) };
-}
+import { HOST, openSocket } from '../socket.mjs';
+import { CONTENT_BYTES, missingPackages } from './shared.mjs';
 
 export const coap = {
   label: 'CoAP (npm coap), not encrypted',
@@ -22,14 +8,14 @@ export const coap = {
 
   async serve() {
     const { createServer } = await import('coap');
-    const { socket, closeSocket } = await openSocket();
+    const { socket, port, close: closeSocket } = await openSocket();
     const answer = Buffer.alloc(CONTENT_BYTES);
     // By default answers are kept for 247 s, past the return of their 16-bit message id: then a request gets an old one.
     // This is room for the last thousand, of 33 bytes each.
     const server = createServer({ cacheSize: 1000 * 33 }, (_request, response) => response.end(answer));
     server.listen(socket);
     return {
-      port: socket.address().port,
+      port,
       async close() {
         server.close();
         await closeSocket();
@@ -40,7 +26,7 @@ export const coap = {
   /** A GET has no payload: its path and token are what the content of other peers' requests is. */
   async connect(port, onAnswer) {
     const { Agent } = await import('coap');
-    const { socket, closeSocket } = await openSocket();
+    const { socket, close } = await openSocket();
     // An agent that opened its socket itself would close it whenever no request is outstanding.
     const agent = new Agent({ socket });
     const target = { hostname: HOST, port, pathname: '/bench' };
@@ -51,7 +37,7 @@ export const coap = {
         request.end();
       },
       retransmits: true,
-      close: closeSocket,
+      close,
     };
   },
 };

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, rename, stat } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { exec } from './shared.mjs';
+import { adviceUnless, exec } from './shared.mjs';
 
 const SOURCES = new URL('./', import.meta.url);
 const BINARIES = new URL('../../../node_modules/.cache/udp-tool-bench/', import.meta.url);
@@ -92,13 +92,8 @@ export async function compile(name, libraries) {
 }
 
 /** Null when it compiles, else how to install what that needs. */
-export async function missingLibraries(name, libraries, debianPackages) {
-  try {
-    await compile(name, libraries);
-    return null;
-  } catch {
-    return `apt-get install ${debianPackages}`;
-  }
+export function missingLibraries(name, libraries, debianPackages) {
+  return adviceUnless(() => compile(name, libraries), `apt-get install ${debianPackages}`);
 }
 
 /** Processor time of all threads of a process so far. */

@@ -1,6 +1,8 @@
 /** NATS: requester and responder meet at a broker, each over TLS. */
+
+import { HOST } from '../socket.mjs';
 import { Program, processorUs } from './external.mjs';
-import { CONTENT_BYTES, HOST, makeCertificate, missingCommand, missingPackages } from './shared.mjs';
+import { CONTENT_BYTES, makeCertificate, missingCommand, missingPackages } from './shared.mjs';
 
 const PACKAGE = '@nats-io/transport-node';
 const SUBJECT = 'bench';

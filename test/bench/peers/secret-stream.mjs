@@ -1,6 +1,7 @@
 /** Hyperswarm's secret stream, a Noise handshake and libsodium's secretstream, over reliable UDP (udx). */
 import { once } from 'node:events';
-import { CONTENT_BYTES, HOST, missingPackages } from './shared.mjs';
+import { HOST } from '../socket.mjs';
+import { CONTENT_BYTES, missingPackages } from './shared.mjs';
 
 const STREAMS = '@hyperswarm/secret-stream';
 const UDX = 'udx-native';

@@ -4,31 +4,35 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { HOST } from '../socket.mjs';
 
-export const HOST = '127.0.0.1';
 /** What a request says, and an answer; the first two bytes hold the slot where nothing else names the request. */
 export const CONTENT_BYTES = 24;
 
 export const exec = promisify(execFile);
 
-/** Null when all these packages can be imported, else how to install them. */
-export async function missingPackages(...packages) {
+/** Null when the attempt succeeds, else the advice. */
+export async function adviceUnless(attempt, advice) {
   try {
-    for (const [name] of packages) await import(name);
+    await attempt();
     return null;
   } catch {
-    return `npm install --no-save ${packages.map(([name, version]) => `${name}@${version}`).join(' ')}`;
+    return advice;
   }
 }
 
+/** Null when all these packages can be imported, else how to install them. */
+export function missingPackages(...packages) {
+  const named = packages.map(([name, version]) => `${name}@${version}`).join(' ');
+  return adviceUnless(
+    () => Promise.all(packages.map(([name]) => import(name))),
+    `npm install --no-save ${named}`,
+  );
+}
+
 /** Null when the command runs, else how to install it. */
-export async function missingCommand(command, args, debianPackage) {
-  try {
-    await exec(command, args);
-    return null;
-  } catch {
-    return `apt-get install ${debianPackage}`;
-  }
+export function missingCommand(command, args, debianPackage) {
+  return adviceUnless(() => exec(command, args), `apt-get install ${debianPackage}`);
 }
 
 /** A self-signed certificate and its key, in a folder that the caller removes. */

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:tls';
-import { CONTENT_BYTES, HOST, makeCertificate, missingCommand } from './shared.mjs';
+import { HOST } from '../socket.mjs';
+import { CONTENT_BYTES, makeCertificate, missingCommand } from './shared.mjs';
 
 const LENGTH_BYTES = 2;
 const OPTIONS = { minVersion: 'TLSv1.3', noDelay: true };
