@@ -52,13 +52,19 @@ export class RequestError extends UdpToolError {
   }
 }
 
+/** @internal */
+export interface Question {
+  readonly command: string;
+  readonly args: readonly CborValue[];
+  readonly timeoutMs: number;
+}
+
 interface PeerActions {
   resolve(at: HostPort, timeoutMs: number): Promise<void>;
   request(
-    command: string,
-    args: readonly CborValue[],
-    timeoutMs: number,
+    question: Question,
     signal: AbortSignal | undefined,
+    onError: (error: UdpToolError) => void,
   ): Promise<Answer>;
   probe(at: HostPort, waitMs: number): Promise<Reachability[]>;
   remove(): void;
@@ -70,7 +76,8 @@ export class RemotePeer {
   readonly publicKey: PublicKey;
   readonly at: HostPort | undefined;
   readonly #actions: PeerActions;
-  #resolved: Promise<void> | null = null;
+  #resolving: Promise<void> | null = null;
+  #isResolved = false;
 
   /** @internal */
   constructor({ name, publicKey }: PeerOptions, at: HostPort | undefined, actions: PeerActions) {
@@ -88,25 +95,41 @@ export class RemotePeer {
    *   command is not idempotent, `unknown-command`, `bad-arguments`, `command-failed`, `busy`, `too-large`,
    *   `not-cbor`, `no-address`, `name-not-found`, `aborted`, `closed`
    */
-  async request(
-    command: string,
-    args: readonly CborValue[] = [],
-    options: RequestOptions = {},
-  ): Promise<Answer> {
+  request(command: string, args: readonly CborValue[] = [], options: RequestOptions = {}): Promise<Answer> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+    // Most requests find the address known, and are spared an async function (docs/performance.md).
+    if (this.#isResolved && !signal?.aborted && timeoutMs > 0) {
+      return this.#actions.request({ command, args, timeoutMs }, signal, this.#onError);
+    }
+    return this.#resolveAndRequest({ command, args, timeoutMs }, signal);
+  }
+
+  async #resolveAndRequest(question: Question, signal: AbortSignal | undefined): Promise<Answer> {
+    const { timeoutMs } = question;
     if (!(timeoutMs > 0)) {
       throw new UdpToolError('bad-usage', 'A time-out is a number of milliseconds above 0.');
     }
     try {
-      // Once resolved, a name is looked up again only after something failed: addresses may have changed.
-      this.#resolved ??= this.#actions.resolve(this.#address(), timeoutMs);
-      await unlessAborted(this.#resolved, signal);
-      return await this.#actions.request(command, args, timeoutMs, signal);
+      this.#resolving ??= this.#resolve(timeoutMs);
+      await unlessAborted(this.#resolving, signal);
     } catch (error) {
-      if (error instanceof UdpToolError && LOOK_UP_AGAIN.includes(error.code)) this.#resolved = null;
+      this.#onError(error);
       throw error;
     }
+    return this.#actions.request(question, signal, this.#onError);
   }
+
+  async #resolve(timeoutMs: number): Promise<void> {
+    await this.#actions.resolve(this.#address(), timeoutMs);
+    this.#isResolved = true;
+  }
+
+  /** Once resolved, a name is looked up again only after something failed: addresses may have changed. */
+  readonly #onError = (error: unknown): void => {
+    if (!(error instanceof UdpToolError) || !LOOK_UP_AGAIN.includes(error.code)) return;
+    this.#resolving = null;
+    this.#isResolved = false;
+  };
 
   /**
    * Asks the network, not the peer: what the system says of the port. Worth a look after `no-answer`.

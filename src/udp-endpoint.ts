@@ -3,10 +3,16 @@
 import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
-import { type Answer, type PeerOptions, type Reachability, RemotePeer, RequestError } from './remote-peer.ts';
+import {
+  type Answer,
+  type PeerOptions,
+  type Question,
+  type Reachability,
+  RemotePeer,
+  RequestError,
+} from './remote-peer.ts';
 import type { Command, CommandSummary } from './rpc/command.ts';
 import type { Outcome } from './rpc/outcome.ts';
-import type { PendingRequest } from './rpc/request-client.ts';
 import { RequestMachine } from './rpc/request-machine.ts';
 import type { Call, CommandResult } from './rpc/request-server.ts';
 import type { Address } from './session/address.ts';
@@ -80,13 +86,14 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #byPeer = new Map<Peer, RemotePeer>();
   readonly #closing = new AbortController();
   readonly #answersOnly: boolean;
-  #commands: ReadonlyMap<string, Command>;
+  #commands: ReadonlyMap<string, Command> = new Map();
+  #summaries: readonly CommandSummary[] = [];
 
   /** @internal Use {@link createEndpoint}. */
   constructor(options: UdpEndpointOptions, socket: UdpSocket) {
     this.publicKey = options.keyPair.publicKey;
     this.#clock = options.clock ?? monotonicClock;
-    this.#commands = byName(options.commands ?? builtinCommands);
+    this.serve(options.commands ?? builtinCommands);
     const { onRequest, worker } = options;
     this.#answersOnly = worker !== undefined;
     this.#machine = new RequestMachine({
@@ -151,7 +158,7 @@ export class UdpEndpoint implements AsyncDisposable {
     const core = this.#machine.endpoint.addPeer(options.publicKey, options.psk ?? null);
     const peer = new RemotePeer(options, at, {
       resolve: (address, timeoutMs) => this.#resolve(core, address, timeoutMs),
-      request: (command, args, timeoutMs, signal) => this.#request(core, command, args, timeoutMs, signal),
+      request: (question, signal, onError) => this.#request(core, question, signal, onError),
       probe: (address, waitMs) => this.#probe(address, waitMs),
       remove: () => this.#removePeer(options.name, core),
     });
@@ -163,6 +170,12 @@ export class UdpEndpoint implements AsyncDisposable {
   /** Replaces what peers may call, from the next request on. */
   serve(commands: readonly Command[]): void {
     this.#commands = byName(commands);
+    this.#summaries = commands.map(({ name, summary, args, idempotent }) => ({
+      name,
+      summary,
+      args,
+      idempotent,
+    }));
   }
 
   /** Says goodbye to the peers, ends what waits with the error `closed`, and frees the port. */
@@ -190,12 +203,11 @@ export class UdpEndpoint implements AsyncDisposable {
 
   #request(
     peer: Peer,
-    command: string,
-    args: readonly CborValue[],
-    timeoutMs: number,
+    { command, args, timeoutMs }: Question,
     signal: AbortSignal | undefined,
+    onError: (error: UdpToolError) => void,
   ): Promise<Answer> {
-    return new Promise((answer, fail) => {
+    return new Promise((answer, reject) => {
       if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
       if (this.#answersOnly) {
         throw new UdpToolError('bad-usage', 'A worker answers its peers and cannot ask them.', {
@@ -205,15 +217,22 @@ export class UdpEndpoint implements AsyncDisposable {
       if (!this.#byPeer.has(peer)) throw new UdpToolError('closed', 'The peer was removed.');
       const settle = (outcome: Outcome): void => {
         signal?.removeEventListener('abort', abort);
-        if (outcome.ok)
-          answer({ value: outcome.value, roundTripMs: outcome.roundTripMs, tries: outcome.tries });
-        else fail(new RequestError(outcome.error, outcome.progress));
+        if (outcome.ok) {
+          const { value, roundTripMs, tries } = outcome;
+          answer({ value, roundTripMs, tries });
+          return;
+        }
+        const error = new RequestError(outcome.error, outcome.progress);
+        onError(error);
+        reject(error);
       };
       const abort = (): void => {
         this.#machine.client.cancel(request);
-        fail(new UdpToolError('aborted', 'The request was aborted.', { cause: signal?.reason }));
+        const error = new UdpToolError('aborted', 'The request was aborted.', { cause: signal?.reason });
+        onError(error);
+        reject(error);
       };
-      const request: PendingRequest = this.#machine.client.request(
+      const request = this.#machine.client.request(
         { peer, command, args, timeoutMs, settle },
         this.#clock.now(),
       );
@@ -252,7 +271,7 @@ export class UdpEndpoint implements AsyncDisposable {
         args,
         peer: { name: this.#nameOf(peer), publicKey: peer.publicKey },
         signal: this.#closing.signal,
-        commands: this.#summaries(),
+        commands: this.#summaries,
       });
     } catch (error) {
       fail(error);
@@ -261,15 +280,6 @@ export class UdpEndpoint implements AsyncDisposable {
     // A command that answers at once has its answer sent together with the others of this turn.
     if (result instanceof Promise) result.then(later(succeed), later(fail));
     else succeed(result);
-  }
-
-  #summaries(): CommandSummary[] {
-    return [...this.#commands.values()].map(({ name, summary, args, idempotent }) => ({
-      name,
-      summary,
-      args,
-      idempotent,
-    }));
   }
 
   #nameOf(peer: Peer): string {

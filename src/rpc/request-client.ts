@@ -62,6 +62,10 @@ const NO_BOOT = new Uint8Array(BOOT_BYTES);
 /** [11, instance], which stands before it in an OPEN. */
 const INSTANCE_MESSAGE_BYTES = 11;
 const MAX_REQUEST_BYTES = maxMessageBytes(OPEN_CAPACITY) - INSTANCE_MESSAGE_BYTES;
+/** Of messages in a drain; with fewer its datagram is a small one. */
+const SMALL_BYTES = 400;
+/** Below this, nothing is ever held. */
+const MANY_PENDING = 8;
 const MAX_ID = 2 ** 32 - 1;
 
 export class RequestClient {
@@ -72,6 +76,10 @@ export class RequestClient {
   /** Peers of whom nothing was heard for too long, and no clean sample since: their requests begin with a handshake. */
   readonly #silent = new WeakSet<Peer>();
   #pendingCount = 0;
+  /** The last that was sent. */
+  #newest: PendingRequest | null = null;
+  /** The last in the last small datagram, while it is unanswered. */
+  #small: PendingRequest | null = null;
   /** No later than the first deadline or retransmission. */
   #nextTimeout = Number.POSITIVE_INFINITY;
 
@@ -166,6 +174,7 @@ export class RequestClient {
     const request = this.#lanesOf(session.peer)[message.lane]?.pending.get(message.id);
     if (request === undefined) return;
     request.unanswered = 0;
+    if (request === this.#small) this.#small = null;
     switch (message.type) {
       case MessageType.RESPONSE:
         this.#succeed(request, message.value, now);
@@ -186,6 +195,20 @@ export class RequestClient {
   /** Requests without an outcome. */
   get pendingCount(): number {
     return this.#pendingCount;
+  }
+
+  /** What waited, so many bytes of messages, is being sent. */
+  onDrain(bytes: number): void {
+    if (bytes < SMALL_BYTES) this.#small = this.#newest;
+  }
+
+  /**
+   * Whether to hold what waits: with many requests pending, one small datagram at a time is unanswered (Minshall's
+   * variant of Nagle's rule, draft-minshall-nagle). Otherwise answers that trickle in one by one make requests that
+   * leave one by one, and batches dissolve.
+   */
+  get expectsCompany(): boolean {
+    return this.#small !== null && this.#pendingCount >= MANY_PENDING;
   }
 
   nextTimeout(): number {
@@ -235,6 +258,7 @@ export class RequestClient {
     }
     request.boot ??= first.boot;
     if (request.tries === 0) request.firstSentAt = now;
+    this.#newest = request;
     const message = request.assembly === null ? this.#encoded(request) : more(request, request.assembly);
     for (const session of sessions) this.#endpoint.send(session, message);
     const jitter = 1 + (this.#random(1)[0] as number) / 512;
@@ -306,6 +330,8 @@ export class RequestClient {
   }
 
   #forget(request: PendingRequest): void {
+    if (request === this.#small) this.#small = null;
+    if (request === this.#newest) this.#newest = null;
     const { peer } = request.spec;
     const lanes = this.#lanesOf(peer);
     if (lanes[request.lane]?.pending.delete(request.id)) this.#pendingCount--;

@@ -43,6 +43,7 @@ export class RequestMachine {
   }
 
   drain(now: number): Transmit[] {
+    this.client.onDrain(this.endpoint.waitingBytes);
     return this.endpoint.drain(now);
   }
 
@@ -50,8 +51,8 @@ export class RequestMachine {
     return this.endpoint.waitingBytes;
   }
 
-  inFlight(): number {
-    return this.client.pendingCount;
+  expectsCompany(): boolean {
+    return this.client.expectsCompany;
   }
 
   /** Trusts the peer no longer: its sessions and its requests end at once. */

@@ -11,21 +11,17 @@ export interface Machine {
   drain(now: number): Transmit[];
   /** Bytes that wait for `drain`. */
   waitingBytes(): number;
-  /** Requests without an answer: where there are many, more is to be sent in a moment. */
-  inFlight(): number;
+  /** Whether more is to be sent in a moment, so that a small datagram is better held for it. */
+  expectsCompany(): boolean;
 }
 
 /**
  * So much, of all sessions together, is worth datagrams before the turn ends: the other side works on them while this
  * one goes on (docs/performance.md).
  */
-const EARLY_FLUSH_BYTES = 900;
-/**
- * With so many requests in flight, what waits may wait so much longer for company. Otherwise answers that trickle in
- * one by one make requests that leave one by one, and batches dissolve.
- */
-const MANY_IN_FLIGHT = 16;
-const HOLD_MS = 0.3;
+const EARLY_FLUSH_BYTES = 600;
+/** The longest that something waits for company: what a timer can do. */
+const HOLD_MS = 1;
 
 /** Longest delay that setTimeout takes. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
@@ -37,7 +33,7 @@ export class Driver {
   #turnEnd: NodeJS.Immediate | null = null;
   #timer: NodeJS.Timeout | null = null;
   #timerDueAt = Number.POSITIVE_INFINITY;
-  #flushedAt = Number.NEGATIVE_INFINITY;
+  #hold: NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(machine: Machine, clock: Clock, send: (transmit: Transmit) => void) {
@@ -61,31 +57,22 @@ export class Driver {
   }
 
   readonly #endTurn = (): void => {
-    if (this.#worthWaiting()) {
-      this.#turnEnd = setImmediate(this.#endTurn);
-      return;
-    }
     this.#turnEnd = null;
-    this.#flush();
+    if (!this.#machine.expectsCompany()) this.#flush();
+    else this.#hold ??= setTimeout(() => this.#flush(), HOLD_MS);
   };
-
-  #worthWaiting(): boolean {
-    return (
-      this.#machine.inFlight() >= MANY_IN_FLIGHT &&
-      this.#machine.waitingBytes() > 0 &&
-      this.#clock.now() - this.#flushedAt < HOLD_MS
-    );
-  }
 
   close(): void {
     this.#closed = true;
     if (this.#turnEnd !== null) clearImmediate(this.#turnEnd);
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#hold !== null) clearTimeout(this.#hold);
   }
 
   #flush(): void {
-    this.#flushedAt = this.#clock.now();
-    for (const transmit of this.#machine.drain(this.#flushedAt)) this.#send(transmit);
+    if (this.#hold !== null) clearTimeout(this.#hold);
+    this.#hold = null;
+    for (const transmit of this.#machine.drain(this.#clock.now())) this.#send(transmit);
     this.#arm();
   }
 

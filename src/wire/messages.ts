@@ -1,6 +1,7 @@
 /** What an envelope carries: CBOR arrays whose first element is a type (PROTOCOL §8). */
 import { utf8 } from '../bytes.ts';
 import { type CborValue, encodeCbor, encodeTrusted, MAX_DEPTH } from './cbor.ts';
+import { beginArray, endArray, putAscii, putBytes, putUint } from './cbor-heads.ts';
 
 export const MessageType = {
   PING: 0,
@@ -103,12 +104,9 @@ export function encodeMessage(message: Message): Uint8Array {
     case MessageType.PATH_RESPONSE:
       return encodeTrusted([type, message.data]);
     case MessageType.REQUEST:
-      return encodeCbor(
-        [type, message.lane, message.id, message.boot, message.command, message.args],
-        ENVELOPE_DEPTH,
-      );
+      return encodeRequest(message);
     case MessageType.RESPONSE:
-      return encodeCbor([type, message.lane, message.id, message.value], ENVELOPE_DEPTH);
+      return encodeResponse(message);
     case MessageType.ERROR:
       return encodeTrusted([type, message.lane, message.id, message.code, truncateText(message.text)]);
     case MessageType.PENDING:
@@ -120,10 +118,32 @@ export function encodeMessage(message: Message): Uint8Array {
   }
 }
 
-/** The envelope's own array, which every message stands in. */
-const ENVELOPE_DEPTH = 1;
+function encodeRequest({ type, lane, id, boot, command, args }: Request): Uint8Array {
+  const encodedArgs = args.length === 0 ? EMPTY_ARRAY : encodeCbor(args, MESSAGE_DEPTH);
+  beginArray(6);
+  putUint(type);
+  putUint(lane);
+  putUint(id);
+  putBytes(boot);
+  putAscii(command);
+  return endArray(encodedArgs);
+}
+
+function encodeResponse({ type, lane, id, value }: Response): Uint8Array {
+  const encodedValue = encodeCbor(value, MESSAGE_DEPTH);
+  beginArray(4);
+  putUint(type);
+  putUint(lane);
+  putUint(id);
+  return endArray(encodedValue);
+}
+
+const EMPTY_ARRAY = Uint8Array.of(0x80);
+
+/** The envelope's own array, and the message's in it. */
+const MESSAGE_DEPTH = 2;
 /** What is left of the depth for the value of an answer that travels in parts, by itself. */
-export const ANSWER_DEPTH: number = MAX_DEPTH - ENVELOPE_DEPTH - 1;
+export const ANSWER_DEPTH: number = MAX_DEPTH - MESSAGE_DEPTH;
 
 /** The message in a decoded array, or null for a shape that is none. */
 export function parseMessage(value: CborValue): Message | null {

@@ -224,3 +224,37 @@ describe('answers in parts', () => {
     expect(result.outcome).toMatchObject({ ok: true, value: '1'.repeat(40_000) });
   });
 });
+
+describe('small datagrams wait for company', () => {
+  function ask(count: number) {
+    const network = new VirtualNetwork(1, { delayMs: 10 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['hello'], 10 * SECOND);
+    network.run(1_000);
+    expect(client.machine.expectsCompany()).toBe(false);
+    for (let i = 0; i < count; i++) client.request('echo', [i], 10 * SECOND);
+    return { network, client };
+  }
+
+  test('while one is unanswered and many requests are under way', () => {
+    const { network, client } = ask(20);
+    network.run(1);
+    expect(client.machine.expectsCompany()).toBe(true);
+    network.run(25);
+    expect(client.machine.expectsCompany()).toBe(false);
+  });
+
+  test('but not when few are under way', () => {
+    const { network, client } = ask(3);
+    network.run(1);
+    expect(client.machine.client.pendingCount).toBe(3);
+    expect(client.machine.expectsCompany()).toBe(false);
+  });
+
+  test('nor behind a full one', () => {
+    const { network, client } = ask(60);
+    network.run(1);
+    expect(client.machine.client.pendingCount).toBe(60);
+    expect(client.machine.expectsCompany()).toBe(false);
+  });
+});

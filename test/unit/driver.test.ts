@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Driver, type Machine } from '../../src/transport/driver.ts';
+import { until } from '../support/endpoints.ts';
 
-/** A machine with so many bytes to send, and a clock that moves when told. */
-function driven(options: { inFlight: number; dueAt?: number; onTimeout?: () => void }) {
+/** A machine with something to send. */
+function driven(options: { expectsCompany?: () => boolean; dueAt?: number; onTimeout?: () => void } = {}) {
   let waiting = 0;
-  let now = 0;
   const sent: number[] = [];
   const machine: Machine = {
     receive: () => {},
@@ -16,18 +16,15 @@ function driven(options: { inFlight: number; dueAt?: number; onTimeout?: () => v
       return [];
     },
     waitingBytes: () => waiting,
-    inFlight: () => options.inFlight,
+    expectsCompany: options.expectsCompany ?? (() => false),
   };
-  const driver = new Driver(machine, { now: () => now }, () => {});
+  const driver = new Driver(machine, { now: () => 0 }, () => {});
   return {
     sent,
     driver,
     put(bytes: number): void {
       waiting += bytes;
       driver.wake();
-    },
-    pass(ms: number): void {
-      now += ms;
     },
   };
 }
@@ -36,7 +33,7 @@ const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
 
 describe('what waits is sent', () => {
   test('together, at the end of the turn', async () => {
-    const { put, sent } = driven({ inFlight: 0 });
+    const { put, sent } = driven();
     put(20);
     put(30);
     expect(sent).toEqual([]);
@@ -45,41 +42,47 @@ describe('what waits is sent', () => {
   });
 
   test('at once, where it fills a datagram', () => {
-    const { put, sent } = driven({ inFlight: 0 });
+    const { put, sent } = driven();
     put(500);
     put(500);
     expect(sent).toEqual([1000]);
   });
 
-  test('with many requests in flight, only a moment after what was sent before', async () => {
-    const { put, pass, sent } = driven({ inFlight: 64 });
+  test('once no more company is expected', async () => {
+    let expectsCompany = true;
+    const { put, sent } = driven({ expectsCompany: () => expectsCompany });
     put(20);
     await turn();
-    expect(sent).toEqual([20]);
     put(30);
+    expect(sent).toEqual([]);
+    expectsCompany = false;
     await turn();
-    await turn();
-    put(40);
-    expect(sent).toEqual([20]);
-    pass(1);
-    await turn();
-    expect(sent).toEqual([20, 70]);
+    expect(sent).toEqual([50]);
   });
 
-  test('and deadlines are kept also while something waits for company', async () => {
-    let onTimeout = (): void => {};
-    const timedOut = new Promise<void>((done) => {
-      onTimeout = done;
+  test('also when the company does not come', async () => {
+    const { put, sent } = driven({ expectsCompany: () => true });
+    put(20);
+    await until('it is sent', () => sent.length > 0);
+    expect(sent).toEqual([20]);
+  });
+
+  test('and deadlines are kept', async () => {
+    let timedOut = false;
+    const { put, driver } = driven({
+      expectsCompany: () => true,
+      dueAt: 0,
+      onTimeout: () => {
+        timedOut = true;
+      },
     });
-    const { put, driver } = driven({ inFlight: 64, dueAt: 0, onTimeout: () => onTimeout() });
-    put(1000); // leaves at once
-    put(20); // waits for as long as the clock stands
-    await timedOut;
+    put(20);
+    await until('the timeout', () => timedOut);
     driver.close();
   });
 
   test('not any more once it is closed', async () => {
-    const { put, driver, sent } = driven({ inFlight: 0 });
+    const { put, driver, sent } = driven();
     put(20);
     driver.close();
     put(2000);

@@ -303,3 +303,26 @@ test('a command’s name is what a person can type and no terminal interprets', 
   );
   expect(notCommand.filter((name) => typeof name === 'string' && COMMAND_NAME.test(name))).toEqual([]);
 });
+
+describe('what is written without cbor-x has the bytes that it would write', () => {
+  const numbers = [1, 23, 24, 255, 256, 65_535, 65_536, MAX_ID];
+
+  test.each(numbers)('a request with the id %i', (id) => {
+    for (const command of ['a', 'a'.repeat(23), 'a'.repeat(24), 'a'.repeat(64)]) {
+      for (const args of [[], [1, 'ü', { key: [bytes(30)] }]]) {
+        const message = { type: REQUEST, lane: MAX_LANE, id, boot, command, args };
+        expect(toHex(encodeMessage(message))).toBe(
+          toHex(encodeTrusted([REQUEST, MAX_LANE, id, boot, command, args])),
+        );
+      }
+    }
+  });
+
+  test.each(numbers)('an answer to the id %i', (id) => {
+    for (const value of [null, 42, 'text'.repeat(100), { list: [1.5] }]) {
+      expect(toHex(encodeMessage({ type: RESPONSE, lane, id, value }))).toBe(
+        toHex(encodeTrusted([RESPONSE, lane, id, value])),
+      );
+    }
+  });
+});
