@@ -431,7 +431,6 @@ export class Endpoint {
   #drop(session: Session, byPeer: boolean): void {
     const { peer } = session;
     this.#sessions.delete(session.localId);
-    this.#sender.forget(session);
     if (session.role === 'responder') {
       peer.inbound.delete(session);
     } else {

@@ -4,7 +4,7 @@
  * (PROTOCOL §5.2); how long it lives is the window of forward secrecy.
  */
 import { concat, equalBytes, idBytes, toHex, utf8 } from '../bytes.ts';
-import { KEY_BYTES, NONCE_BYTES, open, seal } from '../crypto/box.ts';
+import { KEY_BYTES, NONCE_BYTES, open, seal, sharedKey } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
 import { forgetEncapsulation } from '../crypto/kem.ts';
 import { SecretKey } from '../crypto/keys.ts';
@@ -38,9 +38,11 @@ export class Epoch {
   readonly endsAt: number;
   /** All keys are erased then. */
   readonly diesAt: number;
-  readonly ephemeral: SecretKey;
   readonly ephemeralPublic: Uint8Array;
+  readonly #ephemeral: SecretKey;
   readonly #key: Uint8Array;
+  /** Of the ephemeral key and each peer's own: the same for all its handshakes. */
+  readonly #sharedWith = new Map<Peer, Uint8Array>();
   readonly #consumed = new Set<bigint>();
   readonly #challenges = new Map<Peer, Map<string, IssuedChallenge>>();
   /** Ids whose CHALLENGE went to more than one address: to have seen it proves none. */
@@ -51,14 +53,27 @@ export class Epoch {
     this.endsAt = now + EPOCH_MS;
     this.diesAt = now + 2 * EPOCH_MS;
     this.#key = random(KEY_BYTES);
-    this.ephemeral = SecretKey.generate(random);
-    this.ephemeralPublic = this.ephemeral.publicKeyBytes();
+    this.#ephemeral = SecretKey.generate(random);
+    this.ephemeralPublic = this.#ephemeral.publicKeyBytes();
     this.#ids = ids ?? new CountingIds(random);
   }
 
   /** The id for a new session; `taken` are those that the endpoint receives on already. */
   newId(taken: (id: bigint) => boolean): bigint {
     return this.#ids.next(taken);
+  }
+
+  /** Diffie–Hellman of the ephemeral key with an initiator's ephemeral one; null for a point of low order. */
+  sharedKey(initiatorEphemeral: Uint8Array): Uint8Array | null {
+    return sharedKey(initiatorEphemeral, this.#ephemeral.expose());
+  }
+
+  /** Diffie–Hellman of the ephemeral key with the peer's static one. The caller gets a copy, to be wiped. */
+  sharedKeyWith(peer: Peer): Uint8Array | null {
+    const known = this.#sharedWith.get(peer) ?? sharedKey(peer.publicKey.bytes, this.#ephemeral.expose());
+    if (known === null) return null;
+    this.#sharedWith.set(peer, known);
+    return known.slice();
   }
 
   sealCookie(id: bigint, chainingKey: Uint8Array, peerIndex: number, address: Address): Uint8Array {
@@ -111,7 +126,9 @@ export class Epoch {
 
   wipe(): void {
     this.#key.fill(0);
-    this.ephemeral.wipe();
+    this.#ephemeral.wipe();
+    for (const shared of this.#sharedWith.values()) shared.fill(0);
+    this.#sharedWith.clear();
     this.#challenges.clear();
     this.#consumed.clear();
     this.#shared.clear();

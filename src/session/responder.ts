@@ -137,10 +137,9 @@ export class Responder {
     epoch.consume(id);
 
     const { roles } = peer.keys.incoming;
-    const ownEphemeral = epoch.ephemeral.expose();
     const es = sharedKey(initiatorEphemeral, this.#options.own.secretKey.expose());
-    const se = sharedKey(roles.initiator, ownEphemeral);
-    const ee = sharedKey(initiatorEphemeral, ownEphemeral);
+    const se = epoch.sharedKeyWith(peer);
+    const ee = epoch.sharedKey(initiatorEphemeral);
     if (es === null || se === null || ee === null) return 'bad-key';
     const keys = deriveSessionKeys(
       peer.keys.pairKey,

@@ -9,7 +9,8 @@ import type { Session } from './session.ts';
 export class Sender {
   /** Names this client: what every OPEN says first. */
   readonly #instanceMessage: Uint8Array;
-  readonly #withOutbox = new Set<Session>();
+  /** Each once: `session.queued` tells. */
+  #queued: Session[] = [];
   #transmits: Transmit[] = [];
   #waitingBytes = 0;
 
@@ -24,12 +25,14 @@ export class Sender {
 
   queue(session: Session, message: Uint8Array, to: Address): void {
     if (session.outbox.push({ message, to })) this.#waitingBytes += message.length;
-    this.#withOutbox.add(session);
+    this.wants(session);
   }
 
   /** The session has something to send, if only an OPEN. */
   wants(session: Session): void {
-    this.#withOutbox.add(session);
+    if (session.queued) return;
+    session.queued = true;
+    this.#queued.push(session);
   }
 
   /** A datagram that is made already. */
@@ -37,14 +40,14 @@ export class Sender {
     this.#transmits.push(transmit);
   }
 
-  forget(session: Session): void {
-    this.#withOutbox.delete(session);
-  }
-
   /** Everything that is to be sent now. */
   drain(now: number): Transmit[] {
-    for (const session of this.#withOutbox) this.#drainOutbox(session, now);
-    this.#withOutbox.clear();
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const session of queued) {
+      session.queued = false;
+      this.#drainOutbox(session, now);
+    }
     this.#waitingBytes = 0;
     const transmits = this.#transmits;
     this.#transmits = [];

@@ -34,6 +34,8 @@ abstract class SessionBase {
   readonly peer: Peer;
   readonly localId: bigint;
   readonly outbox = new Outbox();
+  /** Whether the sender has it among those with something to send. */
+  queued = false;
   readonly createdAt: number;
   /** Refused from then on, both ways. */
   expiresAt: number;
