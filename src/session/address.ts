@@ -9,7 +9,12 @@ export function sameAddress(a: Address, b: Address): boolean {
 }
 
 export function formatAddress(address: Address): string {
-  return address.ip.includes(':') ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
+  return isIPv6Address(address.ip) ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
+}
+
+/** Of a literal address; whether it is well-formed was checked before. */
+export function isIPv6Address(ip: string): boolean {
+  return ip.includes(':');
 }
 
 /** A datagram to send. */

@@ -1,8 +1,7 @@
 /** Asks the network, not the peer, whether anything listens on a port. */
 import { createSocket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import { hasSystemCode } from '../errors.ts';
-import type { Address } from '../session/address.ts';
+import { type Address, isIPv6Address } from '../session/address.ts';
 
 /**
  * What the system said. `closed`: the machine is there and nothing listens. `no-route`: the datagram did not leave.
@@ -18,7 +17,7 @@ export type ProbeResult = 'closed' | 'no-route' | 'unreachable' | 'blocked' | 's
  */
 export function probePort(address: Address, waitMs: number): Promise<ProbeResult> {
   return new Promise((done) => {
-    const socket = createSocket(isIPv6(address.ip) ? 'udp6' : 'udp4');
+    const socket = createSocket(isIPv6Address(address.ip) ? 'udp6' : 'udp4');
     let finished = false;
     const finish = (result: ProbeResult): void => {
       if (finished) return;

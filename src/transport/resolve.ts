@@ -1,6 +1,6 @@
 /** From what a person writes, `pi.local:9999`, to addresses that datagrams can be sent to. */
 import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UdpToolError } from '../errors.ts';
 import type { Address } from '../session/address.ts';
@@ -17,13 +17,15 @@ export interface HostPort {
  * @throws UdpToolError `bad-usage`
  */
 export function parseHostPort(text: string): HostPort {
-  if (isIP(text) !== 0) return usable({ host: text, port: DEFAULT_PORT });
+  if (ipVersion(text) !== null) return usable({ host: text, port: DEFAULT_PORT });
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   const isHost =
     host !== undefined &&
-    (match?.[1] === undefined ? isIP(host) !== 0 || !DIGITS_AND_DOTS.test(host) : isIP(host) === 6);
+    (match?.[1] === undefined
+      ? ipVersion(host) !== null || !DIGITS_AND_DOTS.test(host)
+      : ipVersion(host) === 6);
   if (!isHost || port < 1 || port > 65_535) {
     throw new UdpToolError('bad-usage', `"${text}" is not an address.`, {
       hint: 'Write HOST:PORT, for example 192.168.2.3:9999, pi.local:9999 or [fe80::1%eth0]:9999.',
@@ -31,6 +33,17 @@ export function parseHostPort(text: string): HostPort {
   }
   return usable({ host, port });
 }
+
+/**
+ * Of a literal address; null for what is none. Only what may be IPv6 is matched with Node's expression for it, which
+ * takes 8 ms to compile: a part of every `udp-tool send` (docs/performance.md).
+ */
+function ipVersion(text: string): 4 | 6 | null {
+  if (isIPv4(text)) return 4;
+  return TWO_COLONS.test(text) && isIPv6(text) ? 6 : null;
+}
+
+const TWO_COLONS = /:.*:/;
 
 /** What looks like an IPv4 address and is none is a mistake, not a name. */
 const DIGITS_AND_DOTS = /^[\d.]+$/;
@@ -52,7 +65,7 @@ function usable(address: HostPort): HostPort {
  * @throws UdpToolError `name-not-found`
  */
 export async function resolve({ host, port }: HostPort, timeoutMs: number): Promise<Address[]> {
-  if (isIP(host) !== 0) return [{ ip: host, port }];
+  if (ipVersion(host) !== null) return [{ ip: host, port }];
   const timer = new AbortController();
   try {
     const found = await Promise.race([

@@ -1,8 +1,7 @@
 /** One port on IPv4 and IPv6. */
 import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
-import { type Address, formatAddress } from '../session/address.ts';
+import { type Address, formatAddress, isIPv6Address } from '../session/address.ts';
 import type { SharingSocketOptions } from './port-sharing.ts';
 
 export interface BindOptions {
@@ -39,7 +38,7 @@ export class UdpSocket {
   /** @throws UdpToolError `port-in-use`, `no-permission` or `bad-usage` */
   static async bind({ ip, port, shared = false }: BindOptions): Promise<UdpSocket> {
     if (ip !== undefined) {
-      const family = isIPv6(ip) ? 'udp6' : 'udp4';
+      const family = isIPv6Address(ip) ? 'udp6' : 'udp4';
       return new UdpSocket({ [family]: await bindOne(family, { ip, port }, shared) });
     }
     for (let tries = 1; ; tries++) {
@@ -64,7 +63,7 @@ export class UdpSocket {
   }
 
   send(datagram: Uint8Array, to: Address): void {
-    const socket = this.#sockets[isIPv6(to.ip) ? 'udp6' : 'udp4'];
+    const socket = this.#sockets[isIPv6Address(to.ip) ? 'udp6' : 'udp4'];
     // What cannot be sent is lost, as the network may lose it: the protocol sends again, and a probe tells why.
     try {
       socket?.send(datagram, to.port, to.ip); // a callback would cost a tick for each
