@@ -19,7 +19,8 @@ import {
   type RequestRef,
 } from '../wire/messages.ts';
 import { ANSWER_GONE, Assembly } from './answer.ts';
-import { MAX_REQUEST_MS, REQUEST_WINDOW, SUSPECT_AFTER_TRIES } from './constants.ts';
+import { MAX_REQUEST_MS, SUSPECT_AFTER_TRIES } from './constants.ts';
+import { IdWindow } from './id-window.ts';
 import { errorCodeOf, noAnswer, type Outcome, type RequestProgress } from './outcome.ts';
 
 export interface RequestSpec {
@@ -36,8 +37,7 @@ export interface RequestSpec {
 interface Lane {
   readonly number: number;
   nextId: number;
-  /** By id, in ascending order. */
-  readonly pending: Map<number, PendingRequest>;
+  readonly pending: IdWindow<PendingRequest>;
 }
 
 /** A request without an outcome; also what {@link RequestClient.cancel} takes. */
@@ -128,7 +128,7 @@ export class RequestClient {
       );
     }
     lane.nextId++;
-    lane.pending.set(request.id, request);
+    lane.pending.add(request);
     this.#pendingCount++;
     if (this.#silent.has(peer)) this.#suspect(request, now);
     this.#attempt(request, now);
@@ -334,20 +334,20 @@ export class RequestClient {
     if (request === this.#newest) this.#newest = null;
     const { peer } = request.spec;
     const lanes = this.#lanesOf(peer);
-    if (lanes[request.lane]?.pending.delete(request.id)) this.#pendingCount--;
+    if (lanes[request.lane]?.pending.delete(request.id) !== undefined) this.#pendingCount--;
     if (lanes.every(({ pending }) => pending.size === 0)) this.#endpoint.unwant(peer);
   }
 
   #laneFor(peer: Peer): Lane {
     const lanes = this.#lanesOf(peer);
     for (const lane of lanes) {
-      const [oldest = lane.nextId] = lane.pending.keys();
-      if (lane.nextId - oldest < REQUEST_WINDOW && lane.nextId <= MAX_ID) return lane;
+      // Every id is free that is within the window of the oldest pending one.
+      if (lane.pending.isFree(lane.nextId) && lane.nextId <= MAX_ID) return lane;
     }
     if (lanes.length === MAX_LANES) {
       throw new UdpToolError('busy', 'Too many requests wait for an answer of this peer.');
     }
-    const lane: Lane = { number: lanes.length, nextId: 1, pending: new Map() };
+    const lane: Lane = { number: lanes.length, nextId: 1, pending: new IdWindow() };
     lanes.push(lane);
     return lane;
   }

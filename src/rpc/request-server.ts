@@ -26,6 +26,8 @@ import {
   REPEAT_INTERVAL_MS,
   REQUEST_WINDOW,
 } from './constants.ts';
+import { IdWindow } from './id-window.ts';
+import { type Answered, KeptAnswers } from './kept-answers.ts';
 
 export type CommandResult =
   | { readonly ok: true; readonly value: CborValue }
@@ -49,9 +51,8 @@ export interface RequestServerOptions {
 }
 
 /** What is remembered of one request. */
-interface Entry {
-  /** The encoded answer; null while it is in execution, and once memory ran short. */
-  answer: readonly Uint8Array[] | null;
+interface Entry extends Answered {
+  readonly id: number;
   running: boolean;
   /** Where the answer goes: where its request last came from. */
   session: ResponderSession;
@@ -62,7 +63,7 @@ interface Entry {
 }
 
 interface Lane {
-  readonly entries: Map<number, Entry>;
+  readonly entries: IdWindow<Entry>;
   highestId: number;
 }
 
@@ -80,9 +81,7 @@ interface Instance {
 interface PeerRecord {
   readonly instances: Map<bigint, Instance>;
   lanes: number;
-  /** Entries with an answer, the oldest first. */
-  readonly answered: Set<Entry>;
-  answerBytes: number;
+  readonly answers: KeptAnswers;
   running: number;
 }
 
@@ -169,8 +168,16 @@ export class RequestServer {
       endpoint.send(session, errorMessage(request, 'outcome-unknown', FORGOTTEN), from);
       return;
     }
-    const entry: Entry = { answer: null, running: false, session, from, answeredAt: now, forgotten: false };
-    this.#remember(record, lane, request.id, entry);
+    const entry: Entry = {
+      id: request.id,
+      answer: null,
+      running: false,
+      session,
+      from,
+      answeredAt: now,
+      forgotten: false,
+    };
+    this.#remember(record, lane, entry);
     this.#execute(record, request, entry);
   }
 
@@ -179,7 +186,7 @@ export class RequestServer {
     const { peer } = entry.session;
     const finish = (result: CommandResult): void => {
       const messages = encodeResult(request, result);
-      if (!entry.forgotten) this.#keep(record, entry, messages);
+      if (!entry.forgotten) record.answers.keep(entry, messages);
       for (const message of messages) endpoint.send(entry.session, message, entry.from);
       onRequest?.(peer, request.command, result);
     };
@@ -255,7 +262,12 @@ export class RequestServer {
     const key = peer.publicKey.toString();
     let record = this.#records.get(key);
     if (record === undefined) {
-      record = { instances: new Map(), lanes: 0, answered: new Set(), answerBytes: 0, running: 0 };
+      record = {
+        instances: new Map(),
+        lanes: 0,
+        answers: new KeptAnswers(MAX_KEPT_ANSWER_BYTES),
+        running: 0,
+      };
       this.#records.set(key, record);
     }
     return record;
@@ -266,56 +278,36 @@ export class RequestServer {
     if (lane === undefined) {
       if (record.lanes >= MAX_LANES_PER_PEER) return null;
       record.lanes++;
-      lane = { entries: new Map(), highestId: 0 };
+      lane = { entries: new IdWindow(), highestId: 0 };
       instance.lanes.set(number, lane);
     }
     return lane;
   }
 
-  /** Remembers an id, and forgets those that fell out of the window. */
-  #remember(record: PeerRecord, lane: Lane, id: number, entry: Entry): void {
-    lane.entries.set(id, entry);
-    if (id <= lane.highestId) return;
-    const floor = id - REQUEST_WINDOW;
+  /** Remembers an id, and forgets those that fall out of the window. */
+  #remember(record: PeerRecord, lane: Lane, entry: Entry): void {
+    const floor = entry.id - REQUEST_WINDOW;
     const from = Math.max(1, lane.highestId - REQUEST_WINDOW + 1);
     for (let old = from; old <= Math.min(floor, lane.highestId); old++) {
-      const dropped = lane.entries.get(old);
-      if (dropped !== undefined) {
-        dropped.forgotten = true;
-        this.#release(record, dropped);
-      }
-      lane.entries.delete(old);
+      const dropped = lane.entries.delete(old);
+      if (dropped !== undefined) forget(record, dropped);
     }
-    lane.highestId = id;
-  }
-
-  #keep(record: PeerRecord, entry: Entry, answer: readonly Uint8Array[]): void {
-    entry.answer = answer;
-    record.answered.add(entry);
-    record.answerBytes += bytesOf(answer);
-    for (const oldest of record.answered) {
-      if (record.answerBytes <= MAX_KEPT_ANSWER_BYTES) return;
-      this.#release(record, oldest);
-    }
-  }
-
-  /** Forgets an answer, not that there was one. */
-  #release(record: PeerRecord, entry: Entry): void {
-    if (!record.answered.delete(entry) || entry.answer === null) return;
-    record.answerBytes -= bytesOf(entry.answer);
-    entry.answer = null;
+    lane.entries.add(entry);
+    lane.highestId = Math.max(lane.highestId, entry.id);
   }
 
   #forget(record: PeerRecord, id: bigint, instance: Instance): void {
     for (const lane of instance.lanes.values()) {
-      for (const entry of lane.entries.values()) {
-        entry.forgotten = true;
-        this.#release(record, entry);
-      }
+      for (const entry of lane.entries.values()) forget(record, entry);
     }
     record.lanes -= instance.lanes.size;
     record.instances.delete(id);
   }
+}
+
+function forget(record: PeerRecord, entry: Entry): void {
+  entry.forgotten = true;
+  record.answers.release(entry);
 }
 
 const FORGOTTEN = 'That request is so old that its outcome was forgotten; it is not executed again.';
@@ -343,8 +335,4 @@ function encodeResult(request: Request, result: CommandResult): Uint8Array[] {
 
 function errorMessage(request: RequestRef, code: string, text: string): Uint8Array {
   return encodeMessage({ type: MessageType.ERROR, ...refOf(request), code, text });
-}
-
-function bytesOf(messages: readonly Uint8Array[]): number {
-  return messages.reduce((sum, message) => sum + message.length, 0);
 }

@@ -21,7 +21,8 @@ const OUTSTANDING = { raw: [1, 64, 256], plain: [1, 64], sealed: [1, 64], librar
 const OUTSTANDING_OF_PEERS = [1, 64];
 const MAX_ROUNDS = 100;
 const MAX_SECONDS = 60;
-const WARM_UP_SECONDS = 0.5;
+/** Until what a case uses is compiled. */
+const WARM_UP_SECONDS = 2;
 const FLOOD_SECONDS = 0.1;
 
 const options = await parseOptions();
