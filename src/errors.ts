@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'key-missing' // no key folder, or no keypair in it
   | 'key-unsafe' // key files that other users can read or replace
   | 'bad-peer-book' // the peer book cannot be understood
+  | 'bad-commands' // a file of own commands that cannot be used
   | 'unknown-peer' // no peer of that name
   | 'no-address' // the peer has no address to send to
   | 'too-large' // more than one request, or one answer, can carry

@@ -6,7 +6,9 @@
 export { builtinCommands, help, lucky, time } from './commands/index.ts';
 export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
-export { checkPeerName, generateKeyPair, KeyStore, keyFolder, type PeerEntry } from './keystore.ts';
+export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
+export { loadCommands } from './own-commands/load.ts';
+export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
 export {
   type Answer,
   type PeerOptions,
@@ -25,6 +27,14 @@ export {
   usage,
 } from './rpc/command.ts';
 export type { RequestProgress } from './rpc/outcome.ts';
+export {
+  allowing,
+  DEFAULT_ALLOW,
+  denying,
+  EVERY_COMMAND,
+  mayCall,
+  type Permissions,
+} from './rpc/permissions.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
 export type { Clock } from './transport/clock.ts';
@@ -32,5 +42,6 @@ export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
 export { createEndpoint, type RequestLog, UdpEndpoint, type UdpEndpointOptions } from './udp-endpoint.ts';
 export type { CborValue } from './wire/cbor.ts';
+export { COMMAND_NAME } from './wire/messages.ts';
 export { MAX_WORKERS, WorkerGroup, type WorkerGroupOptions } from './workers/worker-group.ts';
 export { WorkerSeat } from './workers/worker-seat.ts';

@@ -4,9 +4,17 @@ import { type FSWatcher, watch as watchFolder } from 'node:fs';
 import { chmod, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { parse, TomlError } from 'smol-toml';
-import { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
+import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
+import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
+import {
+  checkPeerName,
+  type PeerEntry,
+  parseBook,
+  permissionsOf,
+  withoutTable,
+  withTable,
+} from './peer-book.ts';
 import type { PeerOptions } from './remote-peer.ts';
 import { parseHostPort } from './transport/resolve.ts';
 
@@ -14,26 +22,7 @@ const SECRET_FILE = 'secret.key';
 const BOOK_FILE = 'peers.toml';
 /** The new book while it is written; that it exists keeps a second writer away. */
 const NEW_BOOK_FILE = 'peers.toml.new';
-const PEER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
-const PEER_FIELDS: readonly string[] = ['key', 'at', 'psk'];
 const WATCH_SETTLE_MS = 100;
-
-const BOOK_HEADER = `# The peers that this machine trusts. udp-tool keeps your comments; a running "serve" notices changes.
-#
-# [name]
-# key = "udp1…"               what "udp-tool keygen" printed there
-# at = "192.168.2.3:9999"     where it listens, if this machine asks it
-# psk = "/path/to/file"       32 random bytes that both sides have, if you like
-`;
-
-/** A peer as the book has it. */
-export interface PeerEntry {
-  readonly name: string;
-  readonly publicKey: PublicKey;
-  readonly at?: string;
-  /** Path of the pre-shared key's file, from the key folder on. */
-  readonly psk?: string;
-}
 
 /** A new keypair from the system's cryptographic source. */
 export function generateKeyPair(): KeyPair {
@@ -132,16 +121,23 @@ export class KeyStore {
     return parseBook(await this.#readBook(), this.#path(BOOK_FILE));
   }
 
-  /** The peers with their pre-shared keys read, as an endpoint takes them. @throws as {@link peers}, and `bad-key` */
+  /**
+   * The peers with their pre-shared keys read, as an endpoint takes them; without those that are paused.
+   * @throws as {@link peers}, and `bad-key`
+   */
   async loadPeers(): Promise<PeerOptions[]> {
-    const entries = await this.peers();
+    const entries = (await this.peers()).filter(({ paused }) => paused !== true);
     return Promise.all(
-      entries.map(async ({ name, publicKey, at, psk }) => ({
-        name,
-        publicKey,
-        ...(at === undefined ? {} : { at }),
-        ...(psk === undefined ? {} : { psk: await this.#readPresharedKey(psk) }),
-      })),
+      entries.map(async (entry) => {
+        const { name, publicKey, at, psk } = entry;
+        return {
+          name,
+          publicKey,
+          permissions: permissionsOf(entry),
+          ...(at === undefined ? {} : { at }),
+          ...(psk === undefined ? {} : { psk: await this.#readPresharedKey(psk) }),
+        };
+      }),
     );
   }
 
@@ -175,15 +171,25 @@ export class KeyStore {
   }
 
   /** @throws UdpToolError `unknown-peer`, and as {@link peers} */
+  async peer(name: string): Promise<PeerEntry> {
+    return entryOf(await this.peers(), name);
+  }
+
+  /** Returns what the book says of the peer now. @throws as {@link peer} */
+  async changePeer(name: string, change: (entry: PeerEntry) => PeerEntry): Promise<PeerEntry> {
+    let changed: PeerEntry | undefined;
+    await this.#changeBook((text, peers) => {
+      changed = change(entryOf(peers, name));
+      return withTable(withoutTable(text, name), changed);
+    });
+    return changed as unknown as PeerEntry;
+  }
+
+  /** Returns what the book said of the peer. @throws as {@link peer} */
   async removePeer(name: string): Promise<PeerEntry> {
     let removed: PeerEntry | undefined;
     await this.#changeBook((text, peers) => {
-      removed = peers.find((peer) => peer.name === name);
-      if (removed === undefined) {
-        throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
-          hint: 'See the peers with "udp-tool peer list".',
-        });
-      }
+      removed = entryOf(peers, name);
       return withoutTable(text, name);
     });
     return removed as unknown as PeerEntry;
@@ -289,116 +295,20 @@ export class KeyStore {
   }
 }
 
-const PSK_HINT =
-  'Make one with "head -c 32 /dev/urandom > FILE; chmod 600 FILE", and bring it to the other machine in secret.';
-
-/** @throws UdpToolError `bad-usage` */
-export function checkPeerName(name: string): void {
-  if (PEER_NAME.test(name)) return;
-  throw new UdpToolError('bad-usage', `"${name}" cannot be a peer's name.`, {
-    hint: 'Use letters, digits, dashes and underscores, 32 at most.',
+function entryOf(peers: readonly PeerEntry[], name: string): PeerEntry {
+  const entry = peers.find((peer) => peer.name === name);
+  if (entry !== undefined) return entry;
+  throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
+    hint: 'See the peers with "udp-tool peer list".',
   });
 }
+
+const PSK_HINT =
+  'Make one with "head -c 32 /dev/urandom > FILE; chmod 600 FILE", and bring it to the other machine in secret.';
 
 function keyExists(path: string): UdpToolError {
   return new UdpToolError('key-exists', `There is a key already: ${path}`, {
     hint: 'It is never overwritten. See its public half with "udp-tool peer show"; for another key name another folder with --keys DIR.',
-  });
-}
-
-function parseBook(text: string, path: string): PeerEntry[] {
-  const refuse = (problem: string, cause?: unknown): never => {
-    throw new UdpToolError('bad-peer-book', `${path}: ${problem}`, {
-      cause,
-      hint: 'Mend it with an editor; the comment at its head says what it looks like.',
-    });
-  };
-  let tables: Record<string, unknown>;
-  try {
-    tables = parse(text);
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    return refuse(`line ${cause.line}: ${cause.message.split('\n')[0]}`, cause);
-  }
-  const entries: PeerEntry[] = [];
-  for (const [name, table] of Object.entries(tables)) {
-    if (!PEER_NAME.test(name)) refuse(`"${name}" cannot be a peer's name`);
-    if (typeof table !== 'object' || table === null) refuse(`"${name}" should be a table: [${name}]`);
-    const fields = table as Record<string, unknown>;
-    const unknown = Object.keys(fields).find((field) => !PEER_FIELDS.includes(field));
-    if (unknown !== undefined) refuse(`[${name}] has an unknown field "${unknown}"`);
-    const notText = PEER_FIELDS.find((field) => field in fields && typeof fields[field] !== 'string');
-    if (notText !== undefined) refuse(`[${name}] ${notText} should be a text in quotes`);
-    const { key, at, psk } = fields as { key?: string; at?: string; psk?: string };
-    if (key === undefined) return refuse(`[${name}] has no key`);
-    try {
-      if (at !== undefined) parseHostPort(at);
-      entries.push({
-        name,
-        publicKey: PublicKey.parse(key),
-        ...(at === undefined ? {} : { at }),
-        ...(psk === undefined ? {} : { psk }),
-      });
-    } catch (cause) {
-      refuse(`[${name}] ${cause instanceof Error ? cause.message : String(cause)}`, cause);
-    }
-  }
-  for (const [i, entry] of entries.entries()) {
-    const twin = entries.slice(0, i).find((other) => other.publicKey.equals(entry.publicKey));
-    if (twin !== undefined) refuse(`[${twin.name}] and [${entry.name}] have the same key`);
-  }
-  return entries;
-}
-
-function withTable(text: string, { name, publicKey, at, psk }: PeerEntry): string {
-  const lines = [`[${name}]`, `key = "${publicKey}"`];
-  if (at !== undefined) lines.push(`at = ${JSON.stringify(at)}`);
-  if (psk !== undefined) lines.push(`psk = ${JSON.stringify(psk)}`);
-  const before = text.trim() === '' ? BOOK_HEADER : text.endsWith('\n') ? text : `${text}\n`;
-  return `${before}\n${lines.join('\n')}\n`;
-}
-
-/** The book without a table: from its header up to the next one; comments elsewhere stay. */
-function withoutTable(text: string, name: string): string {
-  const lines = text.split('\n');
-  const isHeader = (line: string): boolean => line.trimStart().startsWith('[');
-  const start = lines.findIndex((line) => new RegExp(`^\\s*\\[\\s*["']?${name}["']?\\s*\\]`).test(line));
-  if (start < 0) {
-    throw new UdpToolError('bad-peer-book', `The table of "${name}" is not written as [${name}].`, {
-      hint: 'Remove it with an editor.',
-    });
-  }
-  const next = lines.findIndex((line, i) => i > start && isHeader(line));
-  let end = next < 0 ? lines.length : next;
-  // What stands right above the next table is about that one.
-  while (end > start + 1 && /^\s*(#|$)/.test(lines[end - 1] as string)) end--;
-  lines.splice(start, end - start);
-  return `${lines.join('\n').trim()}\n`;
-}
-
-/** A folder such as /tmp, which belongs to everybody and must not be closed to them. */
-async function refuseIfShared(dir: string): Promise<void> {
-  const { mode } = await stat(dir);
-  if ((mode & STICKY) === 0) return;
-  throw new UdpToolError('key-unsafe', `${dir} is shared by all users of this machine.`, {
-    hint: 'Name a folder of your own with --keys DIR.',
-  });
-}
-
-const STICKY = 0o1000;
-
-async function refuseIfOpen(path: string, forbidden: number, mend = '600'): Promise<void> {
-  if (process.platform === 'win32') return; // no such bits there
-  const { mode, uid } = await stat(path);
-  if (uid !== process.getuid?.() && uid !== 0) {
-    throw new UdpToolError('key-unsafe', `${path} belongs to another user of this machine.`, {
-      hint: 'Name a folder of your own with --keys DIR; or, if that user is you, mend it with "chown".',
-    });
-  }
-  if ((mode & forbidden) === 0) return;
-  const can = forbidden === 0o077 ? 'read' : 'change';
-  throw new UdpToolError('key-unsafe', `Other users of this machine can ${can} ${path}.`, {
-    hint: `Close it with "chmod ${mend} ${path}".`,
   });
 }
 

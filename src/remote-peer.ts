@@ -2,12 +2,13 @@
 import type { PresharedKey, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
 import type { RequestProgress } from './rpc/outcome.ts';
+import { EVERY_COMMAND, type Permissions } from './rpc/permissions.ts';
 import type { Address } from './session/address.ts';
 import type { ProbeResult } from './transport/probe.ts';
 import type { HostPort } from './transport/resolve.ts';
 import type { CborValue } from './wire/cbor.ts';
 
-/** A machine that is trusted: who has the secret key of `publicKey` may call every command. */
+/** A machine that is trusted: who has the secret key of `publicKey` may call what `permissions` say. */
 export interface PeerOptions {
   /** What it is called here; the peer does not learn it. */
   readonly name: string;
@@ -15,6 +16,8 @@ export interface PeerOptions {
   /** Where it listens, `HOST:PORT`; needed to ask it, not to answer it. */
   readonly at?: string;
   readonly psk?: PresharedKey;
+  /** Which commands it may call here; every one if not given. */
+  readonly permissions?: Permissions;
 }
 
 export interface RequestOptions {
@@ -37,6 +40,7 @@ export interface Reachability {
   readonly result: ProbeResult;
 }
 
+const UNLIMITED: Permissions = { allow: [EVERY_COMMAND], deny: [] };
 const DEFAULT_TIMEOUT_MS = 5_000;
 
 /** A request that failed, with how far it got. */
@@ -75,15 +79,22 @@ export class RemotePeer {
   readonly name: string;
   readonly publicKey: PublicKey;
   readonly at: HostPort | undefined;
+  /** May be replaced at any time, and hold from the next request on. */
+  permissions: Permissions;
   readonly #actions: PeerActions;
   #resolving: Promise<void> | null = null;
   #isResolved = false;
 
   /** @internal */
-  constructor({ name, publicKey }: PeerOptions, at: HostPort | undefined, actions: PeerActions) {
+  constructor(
+    { name, publicKey, permissions = UNLIMITED }: PeerOptions,
+    at: HostPort | undefined,
+    actions: PeerActions,
+  ) {
     this.name = name;
     this.publicKey = publicKey;
     this.at = at;
+    this.permissions = permissions;
     this.#actions = actions;
   }
 

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** An endpoint on a UDP port: peers by name, requests as promises, commands as functions. */
+import { CommandRunner } from './command-runner.ts';
 import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
@@ -11,7 +12,7 @@ import {
   RemotePeer,
   RequestError,
 } from './remote-peer.ts';
-import type { Command, CommandSummary } from './rpc/command.ts';
+import type { Command } from './rpc/command.ts';
 import type { Outcome } from './rpc/outcome.ts';
 import { RequestMachine } from './rpc/request-machine.ts';
 import type { Call, CommandResult } from './rpc/request-server.ts';
@@ -25,7 +26,6 @@ import { probePort } from './transport/probe.ts';
 import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { UdpSocket } from './transport/udp-socket.ts';
-import type { CborValue } from './wire/cbor.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** A request that was answered, for logs. */
@@ -85,9 +85,8 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #peers = new Map<string, RemotePeer>();
   readonly #byPeer = new Map<Peer, RemotePeer>();
   readonly #closing = new AbortController();
+  readonly #runner = new CommandRunner(this.#closing.signal);
   readonly #answersOnly: boolean;
-  #commands: ReadonlyMap<string, Command> = new Map();
-  #summaries: readonly CommandSummary[] = [];
 
   /** @internal Use {@link createEndpoint}. */
   constructor(options: UdpEndpointOptions, socket: UdpSocket) {
@@ -99,7 +98,10 @@ export class UdpEndpoint implements AsyncDisposable {
     this.#machine = new RequestMachine({
       keyPair: options.keyPair,
       random,
-      command: (_peer, name) => this.#commands.get(name),
+      command: (peer, name) => {
+        const caller = this.#byPeer.get(peer);
+        return caller === undefined ? undefined : this.#runner.command(caller, name);
+      },
       execute: (call, done) => this.#execute(call, done),
       ...(worker && {
         group: {
@@ -169,13 +171,7 @@ export class UdpEndpoint implements AsyncDisposable {
 
   /** Replaces what peers may call, from the next request on. */
   serve(commands: readonly Command[]): void {
-    this.#commands = byName(commands);
-    this.#summaries = commands.map(({ name, summary, args, idempotent }) => ({
-      name,
-      summary,
-      args,
-      idempotent,
-    }));
+    this.#runner.serve(commands);
   }
 
   /** Says goodbye to the peers, ends what waits with the error `closed`, and frees the port. */
@@ -256,48 +252,16 @@ export class UdpEndpoint implements AsyncDisposable {
   }
 
   #execute({ peer, command, args }: Call, done: (result: CommandResult) => void): void {
-    const fail = (error: unknown): void => done({ ok: false, error: commandError(error) });
-    const succeed = (value: CborValue): void => done({ ok: true, value });
-    const later =
-      <T>(finish: (result: T) => void) =>
-      (result: T): void => {
-        if (this.#closing.signal.aborted) return;
-        finish(result);
-        this.#driver.wake();
-      };
-    let result: CborValue | Promise<CborValue>;
-    try {
-      result = command.run({
-        args,
-        peer: { name: this.#nameOf(peer), publicKey: peer.publicKey },
-        signal: this.#closing.signal,
-        commands: this.#summaries,
-      });
-    } catch (error) {
-      fail(error);
-      return;
-    }
-    // A command that answers at once has its answer sent together with the others of this turn.
-    if (result instanceof Promise) result.then(later(succeed), later(fail));
-    else succeed(result);
+    const caller = this.#byPeer.get(peer);
+    if (caller === undefined) return; // removed
+    this.#runner.run(command, args, caller, (result, later) => {
+      done(result);
+      // A command that answers at once has its answer sent together with the others of this turn.
+      if (later) this.#driver.wake();
+    });
   }
 
   #nameOf(peer: Peer): string {
     return this.#byPeer.get(peer)?.name ?? 'removed';
   }
-}
-
-function byName(commands: readonly Command[]): ReadonlyMap<string, Command> {
-  const map = new Map(commands.map((command) => [command.name, command]));
-  if (map.size < commands.length) throw new UdpToolError('bad-usage', 'Two commands have the same name.');
-  return map;
-}
-
-/** What a command threw, as its caller may see it: no stack, no cause. */
-function commandError(error: unknown): UdpToolError {
-  if (error instanceof UdpToolError && error.code === 'bad-arguments') return error;
-  // Anything can be thrown, also what has no text.
-  const text =
-    error instanceof Error ? error.message : typeof error === 'string' ? error : 'The command failed.';
-  return new UdpToolError('command-failed', String(text), { cause: error });
 }

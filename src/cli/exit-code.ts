@@ -12,6 +12,7 @@ export const EXIT = {
 
 const BY_CODE: Record<ErrorCode, number> = {
   'bad-usage': EXIT.USAGE,
+  'bad-commands': EXIT.USAGE,
   'bad-key': EXIT.TRUST,
   'key-exists': EXIT.TRUST,
   'key-missing': EXIT.TRUST,

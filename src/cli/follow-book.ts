@@ -16,13 +16,23 @@ export function bookOf(peers: readonly PeerOptions[]): Book {
   return new Map(peers.map((peer) => [peer.name, fingerprint(peer)]));
 }
 
-/** `-name` for every peer that went, `+name` for every one that came; both for one that is another now. */
+/**
+ * `-name` for every peer that went, `+name` for every one that came, both for one that is another now, and `~name` for
+ * one that may call other commands than before.
+ */
 export function bookChanges(before: Book, after: Book): string[] {
   const differs = (name: string): boolean => before.get(name) !== after.get(name);
+  const isSame = (name: string): boolean => identityIn(before, name) === identityIn(after, name);
+  const both = [...after.keys()].filter((name) => differs(name) && isSame(name)).map((name) => `~${name}`);
   return [
-    ...[...before.keys()].filter(differs).map((name) => `-${name}`),
-    ...[...after.keys()].filter(differs).map((name) => `+${name}`),
+    ...[...before.keys()].filter((name) => differs(name) && !isSame(name)).map((name) => `-${name}`),
+    ...[...after.keys()].filter((name) => differs(name) && !isSame(name)).map((name) => `+${name}`),
+    ...both,
   ];
+}
+
+function identityIn(book: Book, name: string): string | undefined {
+  return book.get(name)?.split(' ')[0];
 }
 
 /** Follows the book until the signal aborts; resolves once the endpoint has what the book says now. */
@@ -34,21 +44,24 @@ export async function followBook(
   stop: AbortSignal,
 ): Promise<void> {
   const known = new Map(bookOf(atFirst));
+  const identities = new Map(atFirst.map((peer) => [peer.name, identity(peer)]));
   const follow = async (): Promise<void> => {
     if (stop.aborted) return;
     try {
       const peers = await store.loadPeers();
       const book = bookOf(peers);
       if (bookChanges(known, book).length === 0) return;
-      for (const [name, text] of known) {
-        if (book.get(name) === text) continue;
+      for (const name of [...known.keys()]) {
+        const peer = peers.find((one) => one.name === name);
+        if (peer !== undefined && identity(peer) === identities.get(name)) continue;
         endpoint.peer(name).remove();
         known.delete(name);
       }
       for (const peer of peers) {
-        if (known.has(peer.name)) continue;
-        endpoint.addPeer(peer);
+        if (!known.has(peer.name)) endpoint.addPeer(peer);
+        else if (peer.permissions) endpoint.peer(peer.name).permissions = peer.permissions;
         known.set(peer.name, fingerprint(peer));
+        identities.set(peer.name, identity(peer));
       }
       onBook(new Map(known));
     } catch (error) {
@@ -65,8 +78,17 @@ export async function followBook(
   await next(); // what was changed between reading the book and watching it
 }
 
-/** A hash: workers send their books to the primary, and a pre-shared key stays where it is used. */
-function fingerprint({ publicKey, at, psk }: PeerOptions): string {
+/** Changes with anything about a peer. */
+function fingerprint(peer: PeerOptions): string {
+  const { allow = [], deny = [] } = peer.permissions ?? {};
+  return `${identity(peer)} ${JSON.stringify([allow, deny])}`;
+}
+
+/**
+ * Changes with what its sessions depend on. A hash: workers send their books to the primary, and a pre-shared key
+ * stays where it is used.
+ */
+function identity({ publicKey, at, psk }: PeerOptions): string {
   const hash = createHash('sha256').update(`${publicKey} ${at ?? ''} `);
   if (psk !== undefined) hash.update(psk.expose());
   return hash.digest('hex');

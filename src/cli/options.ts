@@ -50,3 +50,8 @@ function seconds(text: string): number {
   }
   return value * 1000;
 }
+
+/** For an option that may be repeated. */
+export function collected(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}

@@ -1,6 +1,17 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_PORT, type PeerEntry, PublicKey, UdpToolError } from '../index.ts';
+import {
+  allowing,
+  COMMAND_NAME,
+  DEFAULT_PORT,
+  denying,
+  EVERY_COMMAND,
+  type PeerEntry,
+  type Permissions,
+  PublicKey,
+  permissionsOf,
+  UdpToolError,
+} from '../index.ts';
 import { type KeyOptions, openKeyStore } from './context.ts';
 import { keysOption } from './options.ts';
 import { columns, data, json, note } from './output.ts';
@@ -32,6 +43,7 @@ export function addPeer(program: Command): void {
       await store.addPeer(entry);
       if (options.json) json(described(entry));
       note(`Trusts "${name}" now.`);
+      note(`It ${tellPermissions(permissionsOf(await store.peer(name)))}.`);
       if (at !== undefined) note(`Ask it with: udp-tool send --to ${name} time`);
     });
 
@@ -65,16 +77,69 @@ export function addPeer(program: Command): void {
         else data(publicKey.toString());
         return;
       }
-      const entry = (await store.peers()).find((candidate) => candidate.name === name);
-      if (entry === undefined) {
-        throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
-          hint: 'See the peers with "udp-tool peer list".',
-        });
-      }
+      const entry = await store.peer(name);
       const fields = described(entry);
       if (options.json) json(fields);
-      else data(columns(Object.entries(fields).map(([field, value]) => [field, String(value)])));
+      else
+        data(
+          columns(
+            Object.entries(fields).map(([field, value]) => [
+              field,
+              Array.isArray(value) ? value.join(' ') : String(value),
+            ]),
+          ),
+        );
     });
+
+  change('allow', ALLOW_ARGUMENT, 'let it call these commands too; "*" for every one', allowing);
+  change('deny', ALLOW_ARGUMENT, 'do not let it call these commands; "*" for every one', denying);
+
+  function change(
+    verb: string,
+    commands: string,
+    description: string,
+    make: (before: Permissions, commands: readonly string[]) => Permissions,
+  ): void {
+    peer
+      .command(`${verb} <name> ${commands}`)
+      .description(`${description}; a running "serve" notices at once`)
+      .addOption(keysOption())
+      .option('--json', 'one object')
+      .action(async (name: string, commands: string[], options: JsonOptions) => {
+        commands.forEach(checkCommandName);
+        const store = await openKeyStore(options);
+        const entry = await store.changePeer(name, (before) => {
+          const { deny, ...rest } = before;
+          const permissions = make(permissionsOf(before), commands);
+          return {
+            ...rest,
+            allow: permissions.allow,
+            ...(permissions.deny.length > 0 && { deny: permissions.deny }),
+          };
+        });
+        if (options.json) json(described(entry));
+        note(`"${name}" ${tellPermissions(permissionsOf(entry))}.`);
+      });
+  }
+
+  for (const paused of [true, false]) {
+    peer
+      .command(paused ? 'pause <name>' : 'resume <name>')
+      .description(
+        paused ? 'give it no answer until "peer resume"; its sessions end at once' : 'answer it again',
+      )
+      .addOption(keysOption())
+      .option('--json', 'one object')
+      .action(async (name: string, options: JsonOptions) => {
+        const store = await openKeyStore(options);
+        const entry = await store.changePeer(name, ({ paused: _before, ...rest }) => ({
+          ...rest,
+          ...(paused && { paused }),
+        }));
+        if (options.json) json(described(entry));
+        note(paused ? `"${name}" gets no answer now.` : `"${name}" is answered again.`);
+      });
+  }
 
   peer
     .command('remove <name>')
@@ -105,6 +170,36 @@ async function refuseOwnKey(
   }
 }
 
-function described({ name, publicKey, at, psk }: PeerEntry): Record<string, string> {
-  return { name, publicKey: publicKey.toString(), ...(at && { at }), ...(psk && { psk }) };
+function described(entry: PeerEntry): Record<string, unknown> {
+  const { name, publicKey, at, psk, paused } = entry;
+  const { allow, deny } = permissionsOf(entry);
+  return {
+    name,
+    publicKey: publicKey.toString(),
+    ...(at && { at }),
+    ...(psk && { psk }),
+    allow,
+    ...(deny.length > 0 && { deny }),
+    ...(paused && { paused }),
+  };
+}
+
+const ALLOW_ARGUMENT = '<commands...>';
+
+function checkCommandName(name: string): void {
+  if (name === EVERY_COMMAND || COMMAND_NAME.test(name)) return;
+  throw new UdpToolError('bad-usage', `"${name}" cannot be the name of a command.`, {
+    hint: 'See what there is with "udp-tool send help", asked from a peer that may call everything.',
+  });
+}
+
+function tellPermissions({ allow, deny }: Permissions): string {
+  if (allow.includes(EVERY_COMMAND)) {
+    return deny.length === 0
+      ? 'may call every command'
+      : `may call every command but ${[...deny].sort().join(', ')}`;
+  }
+  return allow.length === 0
+    ? 'may call nothing but help'
+    : `may call ${[...allow].sort().join(', ')} and help`;
 }

@@ -4,6 +4,7 @@ import { aborted, openKeyStore } from './context.ts';
 import { type Book, bookOf, followBook } from './follow-book.ts';
 import type { ServeOptions } from './serve.ts';
 import { DROP_REPORT_MS } from './serve-report.ts';
+import { servedCommands } from './served-commands.ts';
 import type { WorkerReport } from './worker-reports.ts';
 
 export async function serveAsWorker(seat: WorkerSeat, options: ServeOptions): Promise<void> {
@@ -23,6 +24,7 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
   await using endpoint = await createEndpoint({
     keyPair: await store.loadKeyPair(),
     peers,
+    commands: await servedCommands(options.commands),
     worker: seat,
     ...(told && {
       onRequest: ({ peer, command, error }) => report({ type: 'request', peer, command, error: error?.code }),

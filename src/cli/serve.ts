@@ -3,15 +3,17 @@ import type { Command } from 'commander';
 import { createEndpoint, DEFAULT_PORT, WorkerSeat } from '../index.ts';
 import { aborted, interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
-import { keysOption, localAddress, port, workers } from './options.ts';
+import { collected, keysOption, localAddress, port, workers } from './options.ts';
 import { DROP_REPORT_MS, type ReportOptions, ServeReport } from './serve-report.ts';
 import { serveAsWorker } from './serve-worker.ts';
 import { serveByWorkers } from './serve-workers.ts';
+import { servedCommands } from './served-commands.ts';
 
 export interface ServeOptions extends KeyOptions, ReportOptions {
   readonly host?: string;
   readonly port: number;
   readonly workers: number;
+  readonly commands: readonly string[];
 }
 
 export function addServe(program: Command): void {
@@ -21,6 +23,7 @@ export function addServe(program: Command): void {
     .option('--host <address>', 'local IP address to listen on; all if not given', localAddress)
     .option('--port <number>', 'UDP port, 0 for any free one', port, DEFAULT_PORT)
     .option('--workers <number>', 'processes that share the port, for more than one processor', workers, 1)
+    .option('--commands <file>', 'commands of your own, a module or a table; may be repeated', collected, [])
     .addOption(keysOption())
     .option('-v, --verbose', 'one line a request, and what was dropped and why')
     .option('--json', 'one object a line on stdout: listening, request, dropped, peers')
@@ -39,10 +42,12 @@ async function serveAlone(options: ServeOptions): Promise<void> {
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
   const peers = await store.loadPeers();
+  const commands = await servedCommands(options.commands);
   const report = new ServeReport(options);
   await using endpoint = await createEndpoint({
     keyPair,
     peers,
+    commands,
     port: options.port,
     ...(options.host === undefined ? {} : { ip: options.host }),
     onRequest: ({ peer, command, error }) => report.request({ peer, command, error: error?.code }),

@@ -20,7 +20,14 @@ export type ArgumentSpec =
       readonly max?: number;
       readonly default?: number;
     })
-  | (ArgumentBase & { readonly type: 'text'; readonly maxLength?: number; readonly default?: string })
+  | (ArgumentBase & {
+      readonly type: 'text';
+      /** In UTF-16 code units. */
+      readonly maxLength?: number;
+      /** A regular expression, flag `v`, that the whole text has to match. */
+      readonly pattern?: string;
+      readonly default?: string;
+    })
   | (ArgumentBase & { readonly type: 'boolean'; readonly default?: boolean });
 
 type ArgumentValue<Spec> = Spec extends { type: 'integer' | 'number' }
@@ -68,7 +75,8 @@ export interface Command extends CommandSummary {
  * `run` returns anything that CBOR can carry, up to 64 KiB. What it throws reaches the caller as an error with its
  * message and no more; throw `new UdpToolError('bad-arguments', …)` for arguments that do not go together.
  *
- * @throws UdpToolError `bad-usage` for a name that cannot be typed, or a required argument behind an optional one
+ * @throws UdpToolError `bad-usage` for a name that cannot be typed, a required argument behind an optional one, or a
+ *   pattern that is none
  */
 export function defineCommand<const Specs extends readonly ArgumentSpec[] = readonly []>(definition: {
   readonly name: string;
@@ -83,6 +91,20 @@ export function defineCommand<const Specs extends readonly ArgumentSpec[] = read
     throw new UdpToolError('bad-usage', `"${name}" cannot be a command's name.`, {
       hint: 'Use lower-case letters, digits, dots, dashes and underscores, a letter first, 64 at most.',
     });
+  }
+  for (const spec of args) {
+    if (spec.type !== 'text' || spec.pattern === undefined) continue;
+    try {
+      wholeOf(spec.pattern);
+    } catch (cause) {
+      throw new UdpToolError(
+        'bad-usage',
+        `The pattern of <${spec.name}> of "${name}" is no regular expression.`,
+        {
+          cause,
+        },
+      );
+    }
   }
   const firstOptional = args.findIndex(mayBeAbsent);
   if (firstOptional >= 0 && !args.slice(firstOptional).every(mayBeAbsent)) {
@@ -151,8 +173,20 @@ function parseArgument(command: Command, spec: ArgumentSpec, value: CborValue): 
       if (spec.maxLength !== undefined && value.length > spec.maxLength) {
         return refuse(`at most ${spec.maxLength} characters`);
       }
+      if (spec.pattern !== undefined && !wholeOf(spec.pattern).test(value)) {
+        return refuse(`text like ${spec.pattern}`);
+      }
       return value;
   }
+}
+
+/** Compiled once for each pattern that a command was defined with. */
+const patterns = new Map<string, RegExp>();
+
+function wholeOf(pattern: string): RegExp {
+  let compiled = patterns.get(pattern);
+  if (compiled === undefined) patterns.set(pattern, (compiled = new RegExp(`^(?:${pattern})$`, 'v')));
+  return compiled;
 }
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;

@@ -194,7 +194,7 @@ describe.concurrent('streams', () => {
     expect(made.publicKey).toMatch(/^udp1/);
     const mac = await lab.machine('mac');
     const key = (await mac.publicKey()).toString();
-    const entry = { name: 'mac', publicKey: key, at: `${LOOPBACK}:9` };
+    const entry = { name: 'mac', publicKey: key, at: `${LOOPBACK}:9`, allow: ['time', 'lucky'] };
     const added = await pi.run('peer add --json mac', key, '--at', entry.at);
     expect(JSON.parse(added.stdout)).toEqual(entry);
     expect(JSON.parse((await pi.run('peer remove --json mac')).stdout)).toEqual(entry);

@@ -22,8 +22,8 @@ describe.concurrent('peer list', () => {
     const { stdout } = await mac.run('peer list --json');
     const lines = stdout.trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line))).toEqual([
-      { name: 'pi', publicKey: `${await pi.publicKey()}`, at: '127.0.0.1:7777' },
-      { name: 'nas', publicKey: `${await nas.publicKey()}` },
+      { name: 'pi', publicKey: `${await pi.publicKey()}`, at: '127.0.0.1:7777', allow: ['time', 'lucky'] },
+      { name: 'nas', publicKey: `${await nas.publicKey()}`, allow: ['time', 'lucky'] },
     ]);
   });
 
@@ -53,11 +53,14 @@ describe.concurrent('peer show', () => {
     const [pi, mac] = [await lab.machine('pi'), await lab.machine('mac')];
     await mac.trust(pi, 7777);
     const { stdout } = await mac.run('peer show pi');
-    expect(stdout).toBe(`name       pi\npublicKey  ${await pi.publicKey()}\nat         127.0.0.1:7777\n`);
+    expect(stdout).toBe(
+      `name       pi\npublicKey  ${await pi.publicKey()}\nat         127.0.0.1:7777\nallow      time lucky\n`,
+    );
     expect(JSON.parse((await mac.run('peer show pi --json')).stdout)).toEqual({
       name: 'pi',
       publicKey: `${await pi.publicKey()}`,
       at: '127.0.0.1:7777',
+      allow: ['time', 'lucky'],
     });
   });
 

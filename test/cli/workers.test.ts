@@ -182,6 +182,25 @@ describe.skipIf(!sharing)(`serve --workers 2${needed}`, () => {
     expect(stdout.match(/"event":"peers"/g)).toHaveLength(2);
   });
 
+  test("commands of one's own are served by all, and may be taken away", async () => {
+    await using lab = await Lab.open();
+    const [pi, mac] = [await lab.machine('pi'), await lab.machine('mac')];
+    await pi.store.addPeer({ name: 'mac', publicKey: await mac.publicKey(), allow: ['pid'] });
+    const path = await pi.file('own.mjs', `export const pid = { summary: '', run: () => process.pid };`);
+    const { server, port } = await pi.serve('--workers', '2', '--commands', path);
+    await mac.trust(pi, port);
+    const answered = new Set<unknown>();
+    const pid = async (): Promise<void> => {
+      await using endpoint = await client(mac, `${LOOPBACK}:${port}`);
+      answered.add((await endpoint.peer('pi').request('pid')).value);
+    };
+    for (let i = 0; i < MANY; i++) await pid();
+    expect([...answered].sort()).toEqual((await children(server.pid)).sort());
+    await pi.run('peer deny mac pid');
+    expect(await server.event('peers')).toEqual({ event: 'peers', changes: ['~mac'], count: 1 });
+    for (let i = 0; i < 4; i++) await expect(pid()).rejects.toMatchObject({ code: 'unknown-command' });
+  });
+
   test('does not join the port of another group', async () => {
     await using lab = await Lab.open();
     const { pi, port } = await group(lab);
