@@ -107,12 +107,16 @@ export class RemotePeer {
    *   `not-cbor`, `no-address`, `name-not-found`, `aborted`, `closed`
    */
   request(command: string, args: readonly CborValue[] = [], options: RequestOptions = {}): Promise<Answer> {
-    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-    // Most requests find the address known, and are spared an async function (docs/performance.md).
-    if (this.#isResolved && !signal?.aborted && timeoutMs > 0) {
-      return this.#actions.request({ command, args, timeoutMs }, signal, this.#onError);
+    try {
+      const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+      // Most requests find the address known, and are spared an async function (docs/performance.md).
+      if (this.#isResolved && timeoutMs > 0) {
+        return this.#actions.request({ command, args, timeoutMs }, signal, this.#onError);
+      }
+      return this.#resolveAndRequest({ command, args, timeoutMs }, signal);
+    } catch (error) {
+      return Promise.reject(error); // options that cannot be read
     }
-    return this.#resolveAndRequest({ command, args, timeoutMs }, signal);
   }
 
   async #resolveAndRequest(question: Question, signal: AbortSignal | undefined): Promise<Answer> {
@@ -130,9 +134,11 @@ export class RemotePeer {
     return this.#actions.request(question, signal, this.#onError);
   }
 
-  async #resolve(timeoutMs: number): Promise<void> {
-    await this.#actions.resolve(this.#address(), timeoutMs);
-    this.#isResolved = true;
+  #resolve(timeoutMs: number): Promise<void> {
+    const resolving: Promise<void> = this.#actions.resolve(this.#address(), timeoutMs).then(() => {
+      if (this.#resolving === resolving) this.#isResolved = true; // else something failed meanwhile
+    });
+    return resolving;
   }
 
   /** Once resolved, a name is looked up again only after something failed: addresses may have changed. */

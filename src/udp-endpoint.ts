@@ -210,6 +210,9 @@ export class UdpEndpoint implements AsyncDisposable {
           hint: 'Ask with an endpoint of its own: createEndpoint without `worker`.',
         });
       }
+      if (signal?.aborted) {
+        throw new UdpToolError('aborted', 'The request was aborted.', { cause: signal.reason });
+      }
       if (!this.#byPeer.has(peer)) throw new UdpToolError('closed', 'The peer was removed.');
       const settle = (outcome: Outcome): void => {
         signal?.removeEventListener('abort', abort);

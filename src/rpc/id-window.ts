@@ -41,6 +41,7 @@ export class IdWindow<T extends { readonly id: number }> {
 
   /** In ascending order of ids. */
   values(): T[] {
+    if (this.#size === 0) return [];
     return this.#slots.filter((item) => item !== undefined).sort((a, b) => a.id - b.id);
   }
 }

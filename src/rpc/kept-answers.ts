@@ -24,10 +24,6 @@ export class KeptAnswers {
     this.#count++;
     this.#bytes += bytesOf(answer);
     while (this.#bytes > this.#maxBytes) this.release(this.#answered[this.#first++] as Answered);
-    if (this.#answered.length >= 2 * this.#count + 16) {
-      this.#answered = this.#answered.slice(this.#first).filter(({ answer }) => answer !== null);
-      this.#first = 0;
-    }
   }
 
   /** Keeps that answer no longer; nothing where there is none. */
@@ -36,6 +32,10 @@ export class KeptAnswers {
     this.#count--;
     this.#bytes -= bytesOf(entry.answer);
     entry.answer = null;
+    if (this.#answered.length >= 2 * this.#count + 16) {
+      this.#answered = this.#answered.slice(this.#first).filter(({ answer }) => answer !== null);
+      this.#first = 0;
+    }
   }
 }
 

@@ -76,7 +76,7 @@ export class RequestClient {
   /** Peers of whom nothing was heard for too long, and no clean sample since: their requests begin with a handshake. */
   readonly #silent = new WeakSet<Peer>();
   #pendingCount = 0;
-  /** The last that was sent. */
+  /** The last that was put to what waits. */
   #newest: PendingRequest | null = null;
   /** The last in the last small datagram, while it is unanswered. */
   #small: PendingRequest | null = null;
@@ -103,7 +103,8 @@ export class RequestClient {
     const request: PendingRequest = {
       spec,
       lane: lane.number,
-      id: lane.nextId,
+      // Taken before the arguments are encoded, whose getters may ask as well.
+      id: lane.nextId++,
       deadline: now + Math.min(spec.timeoutMs, MAX_REQUEST_MS),
       boot: null,
       encoded: null,
@@ -127,7 +128,6 @@ export class RequestClient {
         `The request has ${encoded.length} bytes; a request carries ${MAX_REQUEST_BYTES} at most.`,
       );
     }
-    lane.nextId++;
     lane.pending.add(request);
     this.#pendingCount++;
     if (this.#silent.has(peer)) this.#suspect(request, now);
@@ -199,7 +199,10 @@ export class RequestClient {
 
   /** What waited, so many bytes of messages, is being sent. */
   onDrain(bytes: number): void {
+    if (bytes === 0) return;
+    // Null where no request of ours was in it: what it holds back is held once.
     if (bytes < SMALL_BYTES) this.#small = this.#newest;
+    this.#newest = null;
   }
 
   /**

@@ -140,7 +140,10 @@ export class Responder {
     const es = sharedKey(initiatorEphemeral, this.#options.own.secretKey.expose());
     const se = epoch.sharedKeyWith(peer);
     const ee = epoch.sharedKey(initiatorEphemeral);
-    if (es === null || se === null || ee === null) return 'bad-key';
+    if (es === null || se === null || ee === null) {
+      for (const shared of [es, se, ee]) shared?.fill(0);
+      return 'bad-key';
+    }
     const keys = deriveSessionKeys(
       peer.keys.pairKey,
       { es, se, ee },

@@ -244,6 +244,20 @@ describe('small datagrams wait for company', () => {
     expect(client.machine.expectsCompany()).toBe(false);
   });
 
+  test('but not behind requests that the other side works on', () => {
+    const network = new VirtualNetwork(1, { delayMs: 10 });
+    const { client } = pair(network, { commands: [launch], executionMs: () => 60_000 });
+    for (let i = 0; i < 8; i++) client.request('launch', [`job ${i}`], 2 * MINUTE);
+    network.run(5_000);
+    let held = 0;
+    for (let i = 0; i < 1_000; i++) {
+      network.run(10);
+      client.flush();
+      if (client.machine.expectsCompany()) held++;
+    }
+    expect(held).toBeLessThan(50);
+  });
+
   test('but not when few are under way', () => {
     const { network, client } = ask(3);
     network.run(1);
@@ -255,6 +269,7 @@ describe('small datagrams wait for company', () => {
     const { network, client } = ask(60);
     network.run(1);
     expect(client.machine.client.pendingCount).toBe(60);
+    client.flush(); // with nothing in it
     expect(client.machine.expectsCompany()).toBe(false);
   });
 });
