@@ -109,7 +109,9 @@ export function parseBook(text: string, path: string): PeerEntry[] {
 export function withTable(text: string, { name, publicKey, ...rest }: PeerEntry): string {
   const lines = [`[${name}]`, `key = "${publicKey}"`];
   // JSON's texts, lists of texts and booleans are TOML's too.
-  for (const [field, value] of Object.entries(rest)) lines.push(`${field} = ${JSON.stringify(value)}`);
+  for (const [field, value] of Object.entries(rest)) {
+    if (value !== undefined) lines.push(`${field} = ${JSON.stringify(value)}`);
+  }
   const before = text.trim() === '' ? BOOK_HEADER : text.endsWith('\n') ? text : `${text}\n`;
   return `${before}\n${lines.join('\n')}\n`;
 }

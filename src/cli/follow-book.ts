@@ -22,12 +22,11 @@ export function bookOf(peers: readonly PeerOptions[]): Book {
  */
 export function bookChanges(before: Book, after: Book): string[] {
   const differs = (name: string): boolean => before.get(name) !== after.get(name);
-  const isSame = (name: string): boolean => identityIn(before, name) === identityIn(after, name);
-  const both = [...after.keys()].filter((name) => differs(name) && isSame(name)).map((name) => `~${name}`);
+  const isOther = (name: string): boolean => identityIn(before, name) !== identityIn(after, name);
   return [
-    ...[...before.keys()].filter((name) => differs(name) && !isSame(name)).map((name) => `-${name}`),
-    ...[...after.keys()].filter((name) => differs(name) && !isSame(name)).map((name) => `+${name}`),
-    ...both,
+    ...[...before.keys()].filter(isOther).map((name) => `-${name}`),
+    ...[...after.keys()].filter(isOther).map((name) => `+${name}`),
+    ...[...after.keys()].filter((name) => differs(name) && !isOther(name)).map((name) => `~${name}`),
   ];
 }
 
@@ -44,7 +43,6 @@ export async function followBook(
   stop: AbortSignal,
 ): Promise<void> {
   const known = new Map(bookOf(atFirst));
-  const identities = new Map(atFirst.map((peer) => [peer.name, identity(peer)]));
   const follow = async (): Promise<void> => {
     if (stop.aborted) return;
     try {
@@ -53,7 +51,7 @@ export async function followBook(
       if (bookChanges(known, book).length === 0) return;
       for (const name of [...known.keys()]) {
         const peer = peers.find((one) => one.name === name);
-        if (peer !== undefined && identity(peer) === identities.get(name)) continue;
+        if (peer !== undefined && identity(peer) === identityIn(known, name)) continue;
         endpoint.peer(name).remove();
         known.delete(name);
       }
@@ -61,7 +59,6 @@ export async function followBook(
         if (!known.has(peer.name)) endpoint.addPeer(peer);
         else if (peer.permissions) endpoint.peer(peer.name).permissions = peer.permissions;
         known.set(peer.name, fingerprint(peer));
-        identities.set(peer.name, identity(peer));
       }
       onBook(new Map(known));
     } catch (error) {

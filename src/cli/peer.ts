@@ -41,9 +41,10 @@ export function addPeer(program: Command): void {
         ...(psk === undefined ? {} : { psk: resolve(psk) }),
       };
       await store.addPeer(entry);
-      if (options.json) json(described(entry));
+      const added = await store.peer(name); // which may have been there before, with more
+      if (options.json) json(described(added));
       note(`Trusts "${name}" now.`);
-      note(`It ${tellPermissions(permissionsOf(await store.peer(name)))}.`);
+      note(`It ${tellPermissions(permissionsOf(added))}.`);
       if (at !== undefined) note(`Ask it with: udp-tool send --to ${name} time`);
     });
 
@@ -91,17 +92,16 @@ export function addPeer(program: Command): void {
         );
     });
 
-  change('allow', ALLOW_ARGUMENT, 'let it call these commands too; "*" for every one', allowing);
-  change('deny', ALLOW_ARGUMENT, 'do not let it call these commands; "*" for every one', denying);
+  change('allow', 'let it call these commands too; "*" for every one', allowing);
+  change('deny', 'do not let it call these commands; "*" for every one', denying);
 
   function change(
     verb: string,
-    commands: string,
     description: string,
     make: (before: Permissions, commands: readonly string[]) => Permissions,
   ): void {
     peer
-      .command(`${verb} <name> ${commands}`)
+      .command(`${verb} <name> <commands...>`)
       .description(`${description}; a running "serve" notices at once`)
       .addOption(keysOption())
       .option('--json', 'one object')
@@ -183,8 +183,6 @@ function described(entry: PeerEntry): Record<string, unknown> {
     ...(paused && { paused }),
   };
 }
-
-const ALLOW_ARGUMENT = '<commands...>';
 
 function checkCommandName(name: string): void {
   if (name === EVERY_COMMAND || COMMAND_NAME.test(name)) return;

@@ -63,17 +63,20 @@ export class Epoch {
     return this.#ids.next(taken);
   }
 
-  /** Diffie–Hellman of the ephemeral key with an initiator's ephemeral one; null for a point of low order. */
-  sharedKey(initiatorEphemeral: Uint8Array): Uint8Array | null {
-    return sharedKey(initiatorEphemeral, this.#ephemeral.expose());
+  /** Diffie–Hellman of the ephemeral key with an initiator's key; null for a point of low order. */
+  sharedKey(publicKey: Uint8Array): Uint8Array | null {
+    return sharedKey(publicKey, this.#ephemeral.expose());
   }
 
   /** Diffie–Hellman of the ephemeral key with the peer's static one. The caller gets a copy, to be wiped. */
   sharedKeyWith(peer: Peer): Uint8Array | null {
-    const known = this.#sharedWith.get(peer) ?? sharedKey(peer.publicKey.bytes, this.#ephemeral.expose());
-    if (known === null) return null;
-    this.#sharedWith.set(peer, known);
-    return known.slice();
+    let shared = this.#sharedWith.get(peer) ?? null;
+    if (shared === null) {
+      shared = this.sharedKey(peer.publicKey.bytes);
+      if (shared === null) return null;
+      this.#sharedWith.set(peer, shared);
+    }
+    return shared.slice();
   }
 
   sealCookie(id: bigint, chainingKey: Uint8Array, peerIndex: number, address: Address): Uint8Array {
