@@ -24,7 +24,7 @@ export type ArgumentSpec =
       readonly type: 'text';
       /** In UTF-16 code units. */
       readonly maxLength?: number;
-      /** A regular expression, flag `v`, that the whole text has to match. */
+      /** A regular expression, flag `u`, that the whole text has to match. */
       readonly pattern?: string;
       readonly default?: string;
     })
@@ -185,7 +185,7 @@ const patterns = new Map<string, RegExp>();
 
 function wholeOf(pattern: string): RegExp {
   let compiled = patterns.get(pattern);
-  if (compiled === undefined) patterns.set(pattern, (compiled = new RegExp(`^(?:${pattern})$`, 'v')));
+  if (compiled === undefined) patterns.set(pattern, (compiled = new RegExp(`^(?:${pattern})$`, 'u')));
   return compiled;
 }
 

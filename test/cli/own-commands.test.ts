@@ -229,6 +229,18 @@ summary = "Seconds"
 pattern = "[0-9]"
 `;
 
+test('the examples of docs/commands.md do what it says', async () => {
+  await using lab = await Lab.open();
+  const text = await readFile(new URL('../../docs/commands.md', import.meta.url), 'utf8');
+  const block = (language: string): string =>
+    new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's').exec(text)?.[1] ?? expect.fail(language);
+  const { mac } = await served(lab, { 'commands.mjs': block('js'), 'commands.toml': block('toml') });
+  expect(await ask(mac, 'greet', 'Ada')).toMatchObject({ value: 'Hello Ada, says mac' });
+  expect(await ask(mac, 'free')).toMatchObject({ value: expect.stringMatching(/ \/$/) });
+  expect(await ask(mac, 'free', '/tmp')).toMatchObject({ value: expect.any(String) });
+  expect(await ask(mac, 'free', '/; ls')).toMatchObject({ error: { code: 'bad-arguments' } });
+});
+
 describe.concurrent('programs bound to names', () => {
   test('get their arguments as they were given, and no shell sees them', async () => {
     await using lab = await Lab.open();
