@@ -1,33 +1,45 @@
-/** Runs the commands that peers call: which there are for whom, for how long, and what becomes of their errors. */
-import { type ErrorCode, UdpToolError } from './errors.ts';
+/** Runs the commands that peers call: which there are for whom, and for how long. */
+import { CommandCall, commandError } from './command-call.ts';
+import { UdpToolError } from './errors.ts';
 import type { RemotePeer } from './remote-peer.ts';
-import type { Command, CommandContext, CommandSummary } from './rpc/command.ts';
+import { type Command, type CommandOutput, type CommandSummary, isStream } from './rpc/command.ts';
 import { MAX_REQUEST_MS } from './rpc/constants.ts';
 import { mayCall } from './rpc/permissions.ts';
 import type { CommandResult } from './rpc/request-server.ts';
+import { RESERVED } from './watching/polls.ts';
+import { Watches } from './watching/watches.ts';
 import type { CborValue } from './wire/cbor.ts';
-
-/** Errors whose code a command may choose; any other is `command-failed` to the caller. */
-const CODES_OF_COMMANDS: readonly ErrorCode[] = ['bad-arguments', 'busy', 'too-large'];
 
 export class CommandRunner {
   readonly #closing: AbortSignal;
+  readonly #watches: Watches;
   #commands: ReadonlyMap<string, Command> = new Map();
 
   /** @param closing ends every command that runs */
-  constructor(closing: AbortSignal) {
+  constructor(closing: AbortSignal, random: (length: number) => Uint8Array) {
     this.#closing = closing;
+    this.#watches = new Watches({
+      command: (peer, name) => this.command(peer, name),
+      call: (args, peer) => this.#call(args, peer),
+      closing,
+      random,
+    });
   }
 
-  /** Replaces the commands. @throws UdpToolError `bad-usage` for two with one name */
+  /** Replaces the commands. @throws UdpToolError `bad-usage` for two with one name, or a name that is not to be had */
   serve(commands: readonly Command[]): void {
     const map = new Map(commands.map((command) => [command.name, command]));
     if (map.size < commands.length) throw new UdpToolError('bad-usage', 'Two commands have the same name.');
+    const reserved = commands.find(({ name }) => name.startsWith(RESERVED));
+    if (reserved !== undefined) {
+      throw new UdpToolError('bad-usage', `"${reserved.name}" is one of udp-tool's own names.`);
+    }
     this.#commands = map;
   }
 
   /** The command of that name, where this peer may call it. */
   command(peer: RemotePeer, name: string): Command | undefined {
+    if (name.startsWith(RESERVED)) return this.#watches.command(peer, name);
     return mayCall(peer.permissions, name) ? this.#commands.get(name) : undefined;
   }
 
@@ -38,18 +50,19 @@ export class CommandRunner {
     peer: RemotePeer,
     done: (result: CommandResult, later: boolean) => void,
   ): void {
-    const call = new Call(args, peer, this.#closing, () => this.#summariesFor(peer));
+    const call = this.#call(args, peer);
     const fail = (error: unknown, later: boolean): void =>
       done({ ok: false, error: commandError(error) }, later);
-    let result: CborValue | Promise<CborValue>;
+    let output: CommandOutput;
     try {
-      result = command.run(call);
+      output = command.run(call);
     } catch (error) {
       fail(error, false);
       return;
     }
-    if (!(result instanceof Promise)) {
-      done({ ok: true, value: result }, false);
+    if (isStream(output)) output = firstOf(output);
+    if (!(output instanceof Promise)) {
+      done({ ok: true, value: output }, false);
       return;
     }
     let ended = false;
@@ -66,10 +79,19 @@ export class CommandRunner {
       end(() => fail(error, true));
     }, MAX_REQUEST_MS);
     timer.unref();
-    result.then(
+    output.then(
       (value) => end(() => done({ ok: true, value }, true)),
       (error: unknown) => end(() => fail(error, true)),
     );
+  }
+
+  /** The peer was removed: what it watches ends. */
+  forget(peer: RemotePeer): void {
+    this.#watches.forget(peer);
+  }
+
+  #call(args: Readonly<Record<string, CborValue>>, peer: RemotePeer): CommandCall {
+    return new CommandCall(args, peer, this.#closing, () => this.#summariesFor(peer));
   }
 
   #summariesFor(peer: RemotePeer): CommandSummary[] {
@@ -79,49 +101,8 @@ export class CommandRunner {
   }
 }
 
-/** What most commands never look at is made when it is. */
-class Call implements CommandContext<Readonly<Record<string, CborValue>>> {
-  readonly args: Readonly<Record<string, CborValue>>;
-  readonly peer: CommandContext<unknown>['peer'];
-  readonly #closing: AbortSignal;
-  readonly #summaries: () => CommandSummary[];
-  #timeLimit: AbortController | null = null;
-
-  constructor(
-    args: Readonly<Record<string, CborValue>>,
-    peer: RemotePeer,
-    closing: AbortSignal,
-    summaries: () => CommandSummary[],
-  ) {
-    this.args = args;
-    this.peer = { name: peer.name, publicKey: peer.publicKey };
-    this.#closing = closing;
-    this.#summaries = summaries;
-  }
-
-  get signal(): AbortSignal {
-    this.#timeLimit ??= new AbortController();
-    return AbortSignal.any([this.#closing, this.#timeLimit.signal]);
-  }
-
-  get commands(): readonly CommandSummary[] {
-    return this.#summaries();
-  }
-
-  abort(reason: unknown): void {
-    this.#timeLimit?.abort(reason);
-  }
-}
-
-/** What a command threw, as its caller may see it: no stack, no cause. */
-function commandError(error: unknown): UdpToolError {
-  // By name, since a module of commands may have brought its own copy of this library.
-  if (error instanceof Error && error.name === 'UdpToolError' && 'code' in error) {
-    const code = CODES_OF_COMMANDS.find((known) => known === error.code);
-    if (code !== undefined) return new UdpToolError(code, error.message, { cause: error });
-  }
-  // Anything can be thrown, also what has no text.
-  const text =
-    error instanceof Error ? error.message : typeof error === 'string' ? error : 'The command failed.';
-  return new UdpToolError('command-failed', String(text), { cause: error });
+/** Whoever asks once, instead of watching, gets the first value of a stream. */
+async function firstOf(stream: AsyncIterable<CborValue>): Promise<CborValue> {
+  for await (const value of stream) return value;
+  return undefined;
 }

@@ -22,6 +22,7 @@ export {
   type Arguments,
   type Command,
   type CommandContext,
+  type CommandOutput,
   type CommandSummary,
   defineCommand,
   usage,
@@ -41,6 +42,7 @@ export type { Clock } from './transport/clock.ts';
 export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
 export { createEndpoint, type RequestLog, UdpEndpoint, type UdpEndpointOptions } from './udp-endpoint.ts';
+export type { WatchEvent, WatchOptions } from './watching/watch.ts';
 export type { CborValue } from './wire/cbor.ts';
 export { COMMAND_NAME } from './wire/messages.ts';
 export { MAX_WORKERS, WorkerGroup, type WorkerGroupOptions } from './workers/worker-group.ts';

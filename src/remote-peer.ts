@@ -6,6 +6,7 @@ import { EVERY_COMMAND, type Permissions } from './rpc/permissions.ts';
 import type { Address } from './session/address.ts';
 import type { ProbeResult } from './transport/probe.ts';
 import type { HostPort } from './transport/resolve.ts';
+import { type WatchEvent, type WatchOptions, watch } from './watching/watch.ts';
 import type { CborValue } from './wire/cbor.ts';
 
 /** A machine that is trusted: who has the secret key of `publicKey` may call what `permissions` say. */
@@ -147,6 +148,21 @@ export class RemotePeer {
     this.#resolving = null;
     this.#isResolved = false;
   };
+
+  /**
+   * Watches a command of the peer: `for await (const event of peer.watch('temp', [], { everyMs: 5_000 }))`. Values
+   * come in order and none twice, whatever becomes of the network; what is missing is told as a `gap`. Who takes them
+   * slowly slows the peer down. It ends with the values of a command that yields them by itself, or by leaving the loop.
+   *
+   * @throws UdpToolError as {@link request}, but `no-answer` only at first
+   */
+  watch(
+    command: string,
+    args: readonly CborValue[] = [],
+    options: WatchOptions = {},
+  ): AsyncGenerator<WatchEvent, void, undefined> {
+    return watch((...question) => this.request(...question), command, args, options);
+  }
 
   /**
    * Asks the network, not the peer: what the system says of the port. Worth a look after `no-answer`.

@@ -26,6 +26,7 @@ import { probePort } from './transport/probe.ts';
 import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { UdpSocket } from './transport/udp-socket.ts';
+import { UNLOGGED } from './watching/polls.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** A request that was answered, for logs. */
@@ -85,7 +86,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #peers = new Map<string, RemotePeer>();
   readonly #byPeer = new Map<Peer, RemotePeer>();
   readonly #closing = new AbortController();
-  readonly #runner = new CommandRunner(this.#closing.signal);
+  readonly #runner = new CommandRunner(this.#closing.signal, random);
   readonly #answersOnly: boolean;
 
   /** @internal Use {@link createEndpoint}. */
@@ -110,12 +111,10 @@ export class UdpEndpoint implements AsyncDisposable {
         },
       }),
       ...(onRequest && {
-        onRequest: (peer, command, result) =>
-          onRequest({
-            peer: this.#nameOf(peer),
-            command,
-            error: result.ok ? undefined : result.error,
-          }),
+        onRequest: (peer, command, result) => {
+          if (UNLOGGED.includes(command)) return;
+          onRequest({ peer: this.#nameOf(peer), command, error: result.ok ? undefined : result.error });
+        },
       }),
     });
     for (const peer of options.peers ?? []) this.addPeer(peer);
@@ -248,8 +247,11 @@ export class UdpEndpoint implements AsyncDisposable {
   }
 
   #removePeer(name: string, core: Peer): void {
-    if (!this.#byPeer.delete(core)) return;
+    const peer = this.#byPeer.get(core);
+    if (peer === undefined) return;
+    this.#byPeer.delete(core);
     this.#peers.delete(name);
+    this.#runner.forget(peer);
     this.#machine.removePeer(core, this.#clock.now());
     this.#driver.wake();
   }

@@ -12,6 +12,7 @@ import { addPeer } from './peer.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addShell } from './shell.ts';
+import { addWatch } from './watch.ts';
 
 const EXAMPLES = `
 Examples:
@@ -35,7 +36,7 @@ function buildProgram(): Command {
     .showHelpAfterError('(see what there is with --help)')
     .configureOutput({ writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
-  for (const add of [addKeygen, addPeer, addServe, addSend, addShell, addDemo]) add(program);
+  for (const add of [addKeygen, addPeer, addServe, addSend, addWatch, addShell, addDemo]) add(program);
   return program;
 }
 

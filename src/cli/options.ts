@@ -51,6 +51,29 @@ function seconds(text: string): number {
   return value * 1000;
 }
 
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+/** `500ms`, `5s`, `10m`, `1h`, or a number of seconds; read as milliseconds, of a day at most. */
+export function interval(text: string): number {
+  const [, number = '', unit = 's'] = /^(\d*\.?\d+)(ms|s|m|h)?$/.exec(text) ?? [];
+  const value = Math.round(Number(number) * (UNITS.get(unit) ?? 0));
+  if (number === '' || value < 10 || value > 86_400_000) {
+    throw new InvalidArgumentError('An interval is 500ms, 5s, 10m or 1h: from 10 ms up to a day.');
+  }
+  return value;
+}
+
+export function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1) throw new InvalidArgumentError('A number from 1 on.');
+  return value;
+}
+
 /** For an option that may be repeated. */
 export function collected(value: string, before: readonly string[]): string[] {
   return [...before, value];

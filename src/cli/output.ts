@@ -20,6 +20,11 @@ export function json(value: unknown): void {
   data(JSON.stringify(value, jsonValue).replace(UNPRINTABLE, escaped));
 }
 
+/** `undefined` has no place in JSON. */
+export function jsonSafe(value: CborValue): CborValue {
+  return value === undefined ? null : value;
+}
+
 /** A line for the person. */
 export function note(line: string): void {
   process.stderr.write(`${withoutSecrets(line)}\n`);

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { type CborValue, createEndpoint, UdpToolError } from '../index.ts';
+import { createEndpoint, UdpToolError } from '../index.ts';
 import { ask, explain } from './ask.ts';
 import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { CommandFailure } from './failure.ts';
 import { renderAnswer } from './help-table.ts';
 import { keysOption, timeoutOption, toOption } from './options.ts';
-import { data, json } from './output.ts';
+import { data, json, jsonSafe } from './output.ts';
 
 interface SendOptions extends KeyOptions {
   readonly to?: string;
@@ -47,11 +47,6 @@ async function send(command: string, args: string[], options: SendOptions): Prom
     if (!(error instanceof UdpToolError)) throw error;
     throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
   }
-}
-
-/** `undefined` has no place in JSON. */
-function jsonSafe(value: CborValue): CborValue {
-  return value === undefined ? null : value;
 }
 
 function round(ms: number): number {

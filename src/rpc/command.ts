@@ -61,8 +61,17 @@ export interface CommandSummary {
   readonly idempotent: boolean;
 }
 
+/** What a command gives: a value, now or later, or values one after the other, for those who watch it. */
+export type CommandOutput = CborValue | Promise<CborValue> | AsyncIterable<CborValue>;
+
 export interface Command extends CommandSummary {
-  run(context: CommandContext<Readonly<Record<string, CborValue>>>): CborValue | Promise<CborValue>;
+  /** Makes of what a caller sent what `run` takes, in the place of {@link parseArguments}. @internal */
+  readonly parse?: (values: readonly CborValue[]) => Record<string, CborValue>;
+  run(context: CommandContext<Readonly<Record<string, CborValue>>>): CommandOutput;
+}
+
+export function isStream(output: unknown): output is AsyncIterable<CborValue> {
+  return typeof output === 'object' && output !== null && Symbol.asyncIterator in output;
 }
 
 /**
@@ -72,7 +81,9 @@ export interface Command extends CommandSummary {
  * where any other gets the answer that its outcome is unknown. Within one run of the server every request is
  * executed at most once either way.
  *
- * `run` returns anything that CBOR can carry, up to 64 KiB. What it throws reaches the caller as an error with its
+ * `run` returns anything that CBOR can carry, up to 64 KiB, or an async iterable of such values: whoever watches gets
+ * one after the other, and the next is asked for when there is somebody to take it; whoever requests gets the first.
+ * What it throws reaches the caller as an error with its
  * message and no more; throw `new UdpToolError('bad-arguments', …)` for arguments that do not go together.
  *
  * @throws UdpToolError `bad-usage` for a name that cannot be typed, a required argument behind an optional one, or a
@@ -83,7 +94,7 @@ export function defineCommand<const Specs extends readonly ArgumentSpec[] = read
   readonly summary: string;
   readonly args?: Specs;
   readonly idempotent: boolean;
-  run(context: CommandContext<Arguments<Specs>>): CborValue | Promise<CborValue>;
+  run(context: CommandContext<Arguments<Specs>>): CommandOutput;
 }): Command {
   const { name, summary, idempotent } = definition;
   const args = definition.args ?? [];

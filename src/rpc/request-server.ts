@@ -209,7 +209,7 @@ export class RequestServer {
     }
     let args: Record<string, CborValue>;
     try {
-      args = parseArguments(command, request.args);
+      args = command.parse?.(request.args) ?? parseArguments(command, request.args);
     } catch (error) {
       refuse(error instanceof UdpToolError ? error : new UdpToolError('failed', 'failed', { cause: error }));
       return;

@@ -16,9 +16,10 @@ export class Relay implements AsyncDisposable {
   readonly recorded: Recorded[] = [];
   meddle: Meddle = ({ datagram }) => [datagram];
   readonly #inside: Socket;
-  readonly #outside: Socket;
+  #outside: Socket;
   #server: number;
   #client: RemoteInfo | null = null;
+  #closed = false;
 
   private constructor(inside: Socket, outside: Socket, server: number) {
     this.#inside = inside;
@@ -28,7 +29,7 @@ export class Relay implements AsyncDisposable {
       this.#client = from;
       this.#pass({ toServer: true, datagram });
     });
-    outside.on('message', (datagram) => this.#pass({ toServer: false, datagram }));
+    this.#listenOutside();
   }
 
   static async open(server: number): Promise<Relay> {
@@ -44,7 +45,20 @@ export class Relay implements AsyncDisposable {
     this.#server = port;
   }
 
+  /** From now on the server sees the client at another address; what it sends to the old one is lost. */
+  async changeAddress(): Promise<void> {
+    const old = this.#outside;
+    this.#outside = await boundSocket();
+    this.#listenOutside();
+    await closed(old);
+  }
+
+  #listenOutside(): void {
+    this.#outside.on('message', (datagram) => this.#pass({ toServer: false, datagram }));
+  }
+
   send(toServer: boolean, datagram: Uint8Array): void {
+    if (this.#closed) return; // a datagram that was held up
     if (toServer) this.#outside.send(datagram, this.#server, LOOPBACK);
     else if (this.#client !== null) this.#inside.send(datagram, this.#client.port, LOOPBACK);
   }
@@ -55,6 +69,7 @@ export class Relay implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     await closed(this.#inside);
     await closed(this.#outside);
   }

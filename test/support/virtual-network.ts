@@ -1,6 +1,6 @@
 /** Hosts, links and a clock in memory: hours of protocol in milliseconds, the same for the same seed. */
 import { type KeyPair, keyPairFromSecret, type PublicKey, SecretKey } from '../../src/crypto/keys.ts';
-import type { Command } from '../../src/rpc/command.ts';
+import { type Command, isStream } from '../../src/rpc/command.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
 import { RequestMachine } from '../../src/rpc/request-machine.ts';
 import type { CommandResult } from '../../src/rpc/request-server.ts';
@@ -228,7 +228,8 @@ export class VirtualHost {
       signal: new AbortController().signal,
       commands: [],
     });
-    if (value instanceof Promise) throw new Error('commands of a simulation answer at once');
+    if (value instanceof Promise || isStream(value))
+      throw new Error('commands of a simulation answer at once');
     return { ok: true, value };
   }
 }

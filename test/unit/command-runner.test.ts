@@ -4,6 +4,7 @@ import { defineCommand, generateKeyPair } from '../../src/index.ts';
 import { RemotePeer } from '../../src/remote-peer.ts';
 import { MAX_REQUEST_MS } from '../../src/rpc/constants.ts';
 import type { CommandResult } from '../../src/rpc/request-server.ts';
+import { random } from '../../src/transport/random.ts';
 
 const peer = new RemotePeer({ name: 'mac', publicKey: generateKeyPair().publicKey }, undefined, {
   resolve: () => expect.fail(),
@@ -35,7 +36,9 @@ describe('a command that does not end', () => {
       },
     });
     const results: CommandResult[] = [];
-    new CommandRunner(new AbortController().signal).run(slow, {}, peer, (result) => results.push(result));
+    new CommandRunner(new AbortController().signal, random).run(slow, {}, peer, (result) =>
+      results.push(result),
+    );
     await vi.advanceTimersByTimeAsync(MAX_REQUEST_MS - 1);
     expect([results.length, aborted]).toEqual([0, false]);
     await vi.advanceTimersByTimeAsync(1);

@@ -1,0 +1,93 @@
+import type { Command } from 'commander';
+import { createEndpoint, UdpToolError, type WatchEvent } from '../index.ts';
+import { explain } from './ask.ts';
+import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { CommandFailure } from './failure.ts';
+import { renderAnswer } from './help-table.ts';
+import { count, interval, keysOption, timeoutOption, toOption } from './options.ts';
+import { data, json, jsonSafe, note } from './output.ts';
+
+interface WatchCliOptions extends KeyOptions {
+  readonly to?: string;
+  readonly every?: number;
+  readonly count: number;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+export function addWatch(program: Command): void {
+  program
+    .command('watch <command> [args...]')
+    .description('have a peer send every new value of a command, until Ctrl-C')
+    .option(
+      '--every <interval>',
+      'how often it is run, 500ms, 5s or 10m; a command of many values decides itself',
+      interval,
+    )
+    .option('--count <number>', 'end after so many values', count, Number.POSITIVE_INFINITY)
+    .addOption(toOption())
+    .addOption(timeoutOption('how long to wait for the first answer'))
+    .addOption(keysOption())
+    .option('--json', 'one object a line: value, error, gap, silence')
+    .action(watch);
+}
+
+async function watch(command: string, args: string[], options: WatchCliOptions): Promise<void> {
+  const signal = interruption();
+  const store = await openKeyStore(options);
+  const keyPair = await store.loadKeyPair();
+  const chosen = choosePeer(await store.loadPeers(), options.to);
+  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
+  const peer = endpoint.peer(chosen.name);
+  let left = options.count;
+  try {
+    const events = peer.watch(command, args, {
+      timeoutMs: options.timeout,
+      signal,
+      ...(options.every !== undefined && { everyMs: options.every }),
+    });
+    for await (const event of events) {
+      if (options.json) json({ event: event.type, ...jsonFields(event) });
+      else tell(command, event);
+      if (event.type === 'value' && --left <= 0) return;
+    }
+  } catch (error) {
+    if (!(error instanceof UdpToolError)) throw error;
+    // To be stopped is how most watches end.
+    if (signal.aborted && left < options.count) return;
+    throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
+  }
+}
+
+function jsonFields(event: WatchEvent): Record<string, unknown> {
+  switch (event.type) {
+    case 'value':
+      return { value: jsonSafe(event.value) };
+    case 'error':
+      return { error: event.error };
+    case 'gap':
+      return { missed: event.missed ?? null };
+    case 'silence':
+      return {};
+  }
+}
+
+function tell(command: string, event: WatchEvent): void {
+  switch (event.type) {
+    case 'value':
+      data(renderAnswer(command, event.value));
+      break;
+    case 'error':
+      note(`(failed this time: ${event.error.message})`);
+      break;
+    case 'gap':
+      note(
+        event.missed === undefined
+          ? '(values are missing here, nobody knows how many)'
+          : `(${event.missed} missing here)`,
+      );
+      break;
+    case 'silence':
+      note('(nothing is heard; still asking)');
+  }
+}
