@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'no-address' // the peer has no address to send to
   | 'too-large' // more than one request, or one answer, can carry
   | 'not-cbor' // a value that the strict CBOR profile cannot carry (PROTOCOL §7.1)
+  | 'spool-full' // too many messages are kept already
   | 'closed' // the endpoint is closed
   | 'aborted' // the caller's AbortSignal fired
   // The network

@@ -7,6 +7,11 @@ export { builtinCommands, help, lucky, time } from './commands/index.ts';
 export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
+export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';
+export { Courier, type CourierOptions } from './messages/courier.ts';
+export { type Correspondent, deliver, fetchMail } from './messages/delivery.ts';
+export { MAX_TEXT_BYTES, type Message } from './messages/message.ts';
+export { MessageStore } from './messages/message-store.ts';
 export { loadCommands } from './own-commands/load.ts';
 export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
 export {

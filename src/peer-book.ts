@@ -33,7 +33,7 @@ const BOOK_HEADER = `# The peers that this machine trusts. udp-tool keeps your c
 # key = "udp1…"               what "udp-tool keygen" printed there
 # at = "192.168.2.3:9999"     where it listens, if this machine asks it
 # psk = "/path/to/file"       32 random bytes that both sides have, if you like
-# allow = ["time", "temp"]    what it may call; "*" for everything; time and lucky if not given
+# allow = ["time", "temp"]    what it may call; "*" for everything; time, lucky, msg, mail if not given
 # paused = true               it gets no answer for the time being
 `;
 

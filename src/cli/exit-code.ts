@@ -22,6 +22,7 @@ const BY_CODE: Record<ErrorCode, number> = {
   'no-address': EXIT.USAGE,
   'too-large': EXIT.FAILED,
   'not-cbor': EXIT.USAGE,
+  'spool-full': EXIT.FAILED,
   closed: EXIT.FAILED,
   aborted: EXIT.INTERRUPTED,
   'name-not-found': EXIT.FAILED,

@@ -6,7 +6,9 @@ import { UdpToolError } from '../index.ts';
 import { addDemo } from './demo.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import { CommandFailure } from './failure.ts';
+import { addInbox } from './inbox.ts';
 import { addKeygen } from './keygen.ts';
+import { addMsg } from './msg.ts';
 import { failure, note } from './output.ts';
 import { addPeer } from './peer.ts';
 import { addSend } from './send.ts';
@@ -36,7 +38,8 @@ function buildProgram(): Command {
     .showHelpAfterError('(see what there is with --help)')
     .configureOutput({ writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
-  for (const add of [addKeygen, addPeer, addServe, addSend, addWatch, addShell, addDemo]) add(program);
+  for (const add of [addKeygen, addPeer, addServe, addSend, addWatch, addMsg, addInbox, addShell, addDemo])
+    add(program);
   return program;
 }
 

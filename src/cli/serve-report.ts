@@ -88,6 +88,18 @@ export class ServeReport {
     note(`The peer book changed: ${changes.join(' ')}; ${counted(count, 'peer')} now.`);
   }
 
+  /** A message came of that peer. */
+  message(peer: string): void {
+    if (this.#json) json({ event: 'message', peer });
+    note(`A message of ${printable(peer)}: read it with "udp-tool inbox".`);
+  }
+
+  /** That peer has a message that waited for it. */
+  delivered(peer: string): void {
+    if (this.#json) json({ event: 'delivered', peer });
+    if (this.#verbose) note(`${peer}: has a message that waited for it`);
+  }
+
   /** What was dropped so far; told is what changed. */
   drops(drops: DropCounts): void {
     for (const [reason, count] of Object.entries(drops)) {

@@ -1,5 +1,5 @@
 /** One of the processes of `serve --workers`. It prints nothing: what there is to say goes to the primary. */
-import { createEndpoint, UdpToolError, type WorkerSeat } from '../index.ts';
+import { createEndpoint, MessageStore, UdpToolError, type WorkerSeat } from '../index.ts';
 import { aborted, openKeyStore } from './context.ts';
 import { type Book, bookOf, followBook } from './follow-book.ts';
 import type { ServeOptions } from './serve.ts';
@@ -21,10 +21,12 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
   const peers = await store.loadPeers();
   const report = (what: WorkerReport): void => seat.report(what);
   const told = options.verbose === true || options.json === true;
+  const keyPair = await store.loadKeyPair();
+  const messages = new MessageStore(store.dir, keyPair);
   await using endpoint = await createEndpoint({
-    keyPair: await store.loadKeyPair(),
+    keyPair,
     peers,
-    commands: await servedCommands(options.commands),
+    commands: await servedCommands(options.commands, { store: messages }),
     worker: seat,
     ...(told && {
       onRequest: ({ peer, command, error }) => report({ type: 'request', peer, command, error: error?.code }),

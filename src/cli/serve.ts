@@ -1,6 +1,6 @@
 /** `serve`: answers the peers, in this process or by workers. */
 import type { Command } from 'commander';
-import { createEndpoint, DEFAULT_PORT, WorkerSeat } from '../index.ts';
+import { Courier, createEndpoint, DEFAULT_PORT, MessageStore, type PublicKey, WorkerSeat } from '../index.ts';
 import { aborted, interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
 import { collected, keysOption, localAddress, port, workers } from './options.ts';
@@ -42,16 +42,26 @@ async function serveAlone(options: ServeOptions): Promise<void> {
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
   const peers = await store.loadPeers();
-  const commands = await servedCommands(options.commands);
+  const messages = new MessageStore(store.dir, keyPair);
   const report = new ServeReport(options);
+  const commands = await servedCommands(options.commands, {
+    store: messages,
+    onMessage: ({ peer }) => report.message(nameOf(peer)),
+  });
+  let courier: Courier | undefined;
   await using endpoint = await createEndpoint({
     keyPair,
     peers,
     commands,
     port: options.port,
     ...(options.host === undefined ? {} : { ip: options.host }),
-    onRequest: ({ peer, command, error }) => report.request({ peer, command, error: error?.code }),
+    onRequest({ peer, command, error }) {
+      report.request({ peer, command, error: error?.code });
+      courier?.heard(peer);
+    },
   });
+  const nameOf = (key: PublicKey): string =>
+    endpoint.peers.find(({ publicKey }) => publicKey.equals(key))?.name ?? key.toString();
   report.listening(endpoint.addresses, keyPair.publicKey, peers.length);
   let told = bookOf(peers);
   const follower = {
@@ -62,6 +72,10 @@ async function serveAlone(options: ServeOptions): Promise<void> {
     onTrouble: (text: string) => report.line(text),
   };
   await followBook(endpoint, store, peers, follower, stop);
+  courier = await Courier.start(
+    { endpoint, store: messages, onDelivered: ({ name }) => report.delivered(name) },
+    stop,
+  );
   const timer = setInterval(() => report.drops(endpoint.stats.drops), DROP_REPORT_MS);
   await aborted(stop);
   clearInterval(timer);

@@ -1,8 +1,18 @@
 /** What `serve` answers: what comes with udp-tool, and what is somebody's own. */
-import { builtinCommands, type Command, loadCommands, UdpToolError } from '../index.ts';
+import {
+  builtinCommands,
+  type Command,
+  loadCommands,
+  type MessageCommandsOptions,
+  messageCommands,
+  UdpToolError,
+} from '../index.ts';
 
 /** @throws UdpToolError `bad-commands` */
-export async function servedCommands(files: readonly string[]): Promise<Command[]> {
+export async function servedCommands(
+  files: readonly string[],
+  messages: MessageCommandsOptions,
+): Promise<Command[]> {
   const own = new Map<string, Command>();
   for (const file of files) {
     for (const command of await loadCommands(file)) {
@@ -13,5 +23,6 @@ export async function servedCommands(files: readonly string[]): Promise<Command[
     }
   }
   // One's own `time` takes the place of ours.
-  return [...builtinCommands.filter(({ name }) => !own.has(name)), ...own.values()];
+  const ours = [...builtinCommands, ...messageCommands(messages)];
+  return [...ours.filter(({ name }) => !own.has(name)), ...own.values()];
 }

@@ -9,7 +9,7 @@ export interface Permissions {
 
 export const EVERY_COMMAND = '*';
 /** What a peer of the peer book may call unless the book says otherwise: nothing that somebody added. */
-export const DEFAULT_ALLOW: readonly string[] = ['time', 'lucky'];
+export const DEFAULT_ALLOW: readonly string[] = ['time', 'lucky', 'msg', 'mail'];
 /** It lists what the peer may call, so it is always among that. */
 const ALWAYS = 'help';
 

@@ -233,6 +233,7 @@ class Watch {
     const output = command.run(this.#options.call);
     if (!isStream(output)) return valueItem(output);
     clearInterval(this.#interval);
+    this.#missed = 0; // by an interval that is not meant for it
     this.#stream = output[Symbol.asyncIterator]();
     return this.#nextOf(this.#stream);
   }

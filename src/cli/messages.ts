@@ -1,0 +1,44 @@
+/** What the verbs about messages share. */
+import { type Message, MessageStore, type PeerOptions, type PublicKey, UdpToolError } from '../index.ts';
+import { choosePeer, type KeyOptions, openKeyStore } from './context.ts';
+import { data, forData, json, printable } from './output.ts';
+
+/** This machine's key, its peers and its messages. */
+export async function openMessages(options: KeyOptions) {
+  const store = await openKeyStore(options);
+  const keyPair = await store.loadKeyPair();
+  return { store, keyPair, peers: await store.loadPeers(), messages: new MessageStore(store.dir, keyPair) };
+}
+
+/** The peer that is meant: one need not be askable to be written to, since it may ask. */
+export function chooseCorrespondent(peers: readonly PeerOptions[], to: string | undefined): PeerOptions {
+  const [only] = peers;
+  return only !== undefined && peers.length === 1 && to === undefined ? only : choosePeer(peers, to);
+}
+
+export function nameOf(peers: readonly PeerOptions[], key: PublicKey): string {
+  return peers.find(({ publicKey }) => publicKey.equals(key))?.name ?? key.toString();
+}
+
+/** A message on stdout. */
+export function showMessage(from: string, { id, text, writtenAt }: Message, asJson: boolean): void {
+  if (asJson) json({ event: 'message', peer: from, id, at: writtenAt, text });
+  else data(`${forData.bold(from)} ${forData.dim(clockTime(writtenAt))}  ${printable(text)}`);
+}
+
+/** As the sender's clock had it. */
+function clockTime(at: number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? '' : date.toLocaleString('sv').slice(0, 16);
+}
+
+/** What became of a message that did not arrive. */
+export function kept(error: UdpToolError, peer: string): UdpToolError {
+  return new UdpToolError(error.code, `Kept for "${peer}". ${error.message}`, {
+    cause: error,
+    hint:
+      error.code === 'unknown-command'
+        ? `It does not take messages of this machine: on "${peer}", "udp-tool peer list" and "peer allow NAME msg".`
+        : `It is delivered when "${peer}" is there and "udp-tool serve", "chat" or another "msg" runs here. See it with "udp-tool outbox".`,
+  });
+}

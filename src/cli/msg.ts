@@ -1,0 +1,106 @@
+import { text as readText } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import {
+  createEndpoint,
+  deliver,
+  type KeyPair,
+  type Message,
+  type MessageStore,
+  type PeerOptions,
+  UdpToolError,
+} from '../index.ts';
+import { ask, explain } from './ask.ts';
+import { interruption, type KeyOptions } from './context.ts';
+import { CommandFailure } from './failure.ts';
+import { chooseCorrespondent, kept, openMessages } from './messages.ts';
+import { keysOption, timeoutOption } from './options.ts';
+import { json, note } from './output.ts';
+
+interface MsgOptions extends KeyOptions {
+  readonly to?: string;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+export function addMsg(program: Command): void {
+  program
+    .command('msg [text...]')
+    .description('send a message, once; it is kept and delivered later where the peer is away')
+    .option('--to <peer>', 'which peer; the only one, or the only one with an address, if not given')
+    .addOption(timeoutOption('how long to wait until the peer has it'))
+    .addOption(keysOption())
+    .option('--json', 'one object')
+    .addHelpText('after', '\nWithout a text, or with "-", what comes on stdin is the message.')
+    .action(msg);
+}
+
+async function msg(words: string[], options: MsgOptions): Promise<void> {
+  const signal = interruption();
+  const { keyPair, peers, messages } = await openMessages(options);
+  const peer = chooseCorrespondent(peers, options.to);
+  const message = await messages.queue(peer.publicKey, await textOf(words));
+  const late = AbortSignal.any([signal, AbortSignal.timeout(options.timeout)]);
+  if (peer.at !== undefined) await bring(keyPair, peer, messages, options, signal);
+  else if (!(await isFetched(messages, message, late))) {
+    const cause = new UdpToolError(
+      signal.aborted ? 'aborted' : 'no-answer',
+      'It has no address here, and has not asked for it yet.',
+    );
+    throw kept(cause, peer.name);
+  }
+  if (options.json) json({ ok: true, peer: peer.name, id: message.id });
+  else note(`"${peer.name}" has it.`);
+}
+
+async function textOf(words: readonly string[]): Promise<string> {
+  if (words.length > 0 && !(words.length === 1 && words[0] === '-')) return words.join(' ');
+  return (await readText(process.stdin)).replace(/^\ufeff+/, '').replace(/\r?\n$/, '');
+}
+
+/** Brings it what waits for it, this message last. */
+async function bring(
+  keyPair: KeyPair,
+  chosen: PeerOptions,
+  messages: MessageStore,
+  { timeout }: MsgOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
+  const peer = endpoint.peer(chosen.name);
+  const correspondent = {
+    name: peer.name,
+    publicKey: peer.publicKey,
+    request: (command: string, args: Parameters<typeof ask>[0]['args'] = []) =>
+      ask({ peer, command, args, timeoutMs: timeout, signal }),
+  };
+  try {
+    await deliver(correspondent, messages, {});
+  } catch (error) {
+    if (!(error instanceof UdpToolError)) throw error;
+    throw new CommandFailure(
+      kept(error, peer.name),
+      explain(error, peer, keyPair.publicKey, chosen.psk !== undefined),
+    );
+  }
+}
+
+/** Whether the peer came for it, by way of a `serve` or `chat` that runs here, before the signal aborts. */
+export async function isFetched(
+  messages: MessageStore,
+  { peer, id }: Message,
+  late: AbortSignal,
+): Promise<boolean> {
+  const waits = async (): Promise<boolean> => (await messages.waiting(peer)).some((one) => one.id === id);
+  let changed: () => void = () => {};
+  const wake = (): void => changed();
+  late.addEventListener('abort', wake, { once: true });
+  await messages.watch('outbox', wake, late);
+  for (;;) {
+    const change = new Promise<void>((done) => {
+      changed = done;
+    });
+    if (!(await waits())) return true;
+    if (late.aborted) return false;
+    await change;
+  }
+}

@@ -1,0 +1,159 @@
+/** How messages travel: `msg` brings one, `mail` hands one to whom it is for, where he cannot be reached (PROTOCOL §10.2). */
+import type { PublicKey } from '../crypto/keys.ts';
+import { UdpToolError } from '../errors.ts';
+import { type Command, defineCommand } from '../rpc/command.ts';
+import { checkText, MAX_TEXT_BYTES, MESSAGE_ID, type Message } from './message.ts';
+import type { MessageStore } from './message-store.ts';
+
+/** Bytes of UTF-8 in one part: with everything around it, one request. */
+export const PART_BYTES = 880;
+const MAX_PARTS = Math.ceil(MAX_TEXT_BYTES / (PART_BYTES - 3));
+/** How long `mail` waits for a message; requests live longer. */
+export const MAX_WAIT_S = 30;
+
+export interface MessageCommandsOptions {
+  readonly store: MessageStore;
+  /** A message came that was not there before. */
+  readonly onMessage?: (message: Message) => void;
+}
+
+/** The commands of a machine that takes and keeps messages. */
+export function messageCommands({ store, onMessage }: MessageCommandsOptions): Command[] {
+  const assemblies = new Assemblies();
+  const waiters = new Waiters();
+  const msg = defineCommand({
+    name: 'msg',
+    summary: 'Puts a message into the inbox here, once however often it is sent',
+    args: [
+      { name: 'id', type: 'text', summary: '32 hexadecimal digits that name it', pattern: MESSAGE_ID.source },
+      { name: 'at', type: 'number', summary: 'When it was written, in milliseconds since 1970' },
+      { name: 'text', type: 'text', summary: 'Its text, or a part of it' },
+      { name: 'part', type: 'integer', summary: 'Which part', min: 1, max: MAX_PARTS, default: 1 },
+      { name: 'parts', type: 'integer', summary: 'Of how many', min: 1, max: MAX_PARTS, default: 1 },
+    ],
+    idempotent: true, // whether the server restarted or not
+    async run({ args, peer }) {
+      const text = assemblies.add(peer.publicKey, args);
+      if (text === null) return 'part';
+      checkText(text);
+      const message = { id: args.id, peer: peer.publicKey, text, writtenAt: args.at };
+      const outcome = await store.receive(message).catch((error: unknown) => {
+        if (error instanceof UdpToolError && error.code === 'spool-full')
+          throw new UdpToolError('busy', error.message, { cause: error });
+        throw error;
+      });
+      if (outcome === 'new') onMessage?.(message);
+      return outcome;
+    },
+  });
+
+  const mail = defineCommand({
+    name: 'mail',
+    summary: 'The oldest message that waits here for you',
+    args: [
+      {
+        name: 'received',
+        type: 'text',
+        summary: 'The id of the one before, which you have now',
+        pattern: MESSAGE_ID.source,
+        optional: true,
+      },
+      {
+        name: 'wait',
+        type: 'number',
+        summary: 'Seconds to wait for one',
+        min: 0,
+        max: MAX_WAIT_S,
+        default: 0,
+      },
+    ],
+    idempotent: true,
+    async run({ args: { received, wait }, peer, signal }) {
+      if (received !== undefined) await store.settled({ peer: peer.publicKey, id: received });
+      const late = AbortSignal.any([signal, waiters.next(peer.publicKey, wait)]);
+      const message = await firstFor(store, peer.publicKey, late);
+      return message && { id: message.id, at: message.writtenAt, text: message.text };
+    },
+  });
+  return [msg, mail];
+}
+
+/** The oldest that waits for a peer; null when none comes before the signal aborts. */
+async function firstFor(store: MessageStore, peer: PublicKey, late: AbortSignal): Promise<Message | null> {
+  let changed: () => void = () => {};
+  const wake = (): void => changed();
+  if (!late.aborted) {
+    late.addEventListener('abort', wake, { once: true });
+    await store.watch('outbox', wake, late);
+  }
+  for (;;) {
+    const change = new Promise<void>((done) => {
+      changed = done;
+    });
+    const [message] = await store.waiting(peer);
+    if (message !== undefined || late.aborted) return message ?? null;
+    await change;
+  }
+}
+
+/** Of each peer one `mail` waits at a time: it has an inbox, and one more would be a second watcher of the same folder. */
+class Waiters {
+  readonly #byPeer = new Map<string, AbortController>();
+
+  /** A signal that aborts after so many seconds, or when the peer asks anew. */
+  next(peer: PublicKey, seconds: number): AbortSignal {
+    const key = peer.toString();
+    this.#byPeer.get(key)?.abort();
+    const controller = new AbortController();
+    this.#byPeer.set(key, controller);
+    if (seconds === 0) controller.abort();
+    else setTimeout(() => controller.abort(), seconds * 1000).unref();
+    return controller.signal;
+  }
+}
+
+interface Part {
+  readonly id: string;
+  readonly text: string;
+  readonly part: number;
+  readonly parts: number;
+}
+
+/** Parts of messages, until all are there: of each peer one message at a time, since it sends one after the other. */
+class Assemblies {
+  readonly #byPeer = new Map<string, { readonly id: string; readonly texts: (string | undefined)[] }>();
+
+  /** The whole text, once it is. @throws UdpToolError `bad-arguments` */
+  add(peer: PublicKey, { id, text, part, parts }: Part): string | null {
+    if (part > parts) throw new UdpToolError('bad-arguments', `There is no part ${part} of ${parts}.`);
+    if (parts === 1) return text;
+    const key = peer.toString();
+    let assembly = this.#byPeer.get(key);
+    if (assembly?.id !== id || assembly.texts.length !== parts) {
+      assembly = { id, texts: new Array<undefined>(parts).fill(undefined) };
+      this.#byPeer.set(key, assembly);
+    }
+    assembly.texts[part - 1] = text;
+    if (assembly.texts.includes(undefined)) return null;
+    this.#byPeer.delete(key);
+    return assembly.texts.join('');
+  }
+}
+
+/** Cuts a text between characters into parts that fit a request each; none begins with a byte order mark. */
+export function partsOf(text: string): string[] {
+  const parts: string[] = [];
+  let part = '';
+  let bytes = 0;
+  for (const character of text) {
+    const length = Buffer.byteLength(character);
+    if (bytes + length > PART_BYTES && character !== '\ufeff') {
+      parts.push(part);
+      part = '';
+      bytes = 0;
+    }
+    part += character;
+    bytes += length;
+  }
+  return [...parts, part];
+}
