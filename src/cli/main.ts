@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UdpToolError } from '../index.ts';
+import { addChat } from './chat.ts';
 import { addDemo } from './demo.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import { CommandFailure } from './failure.ts';
@@ -38,7 +39,18 @@ function buildProgram(): Command {
     .showHelpAfterError('(see what there is with --help)')
     .configureOutput({ writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
-  for (const add of [addKeygen, addPeer, addServe, addSend, addWatch, addMsg, addInbox, addShell, addDemo])
+  for (const add of [
+    addKeygen,
+    addPeer,
+    addServe,
+    addSend,
+    addWatch,
+    addMsg,
+    addChat,
+    addInbox,
+    addShell,
+    addDemo,
+  ])
     add(program);
   return program;
 }

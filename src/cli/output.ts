@@ -8,6 +8,7 @@
  * - Colour only on a terminal, and never with NO_COLOR.
  * - A secret key that somebody pasted in the wrong place is not repeated.
  */
+import { clearLine, cursorTo, type Interface } from 'node:readline';
 import type { CborValue, UdpToolError } from '../index.ts';
 
 /** A line of data. */
@@ -28,6 +29,14 @@ export function jsonSafe(value: CborValue): CborValue {
 /** A line for the person. */
 export function note(line: string): void {
   process.stderr.write(`${withoutSecrets(line)}\n`);
+}
+
+/** Prints while somebody types: above what is typed, which stays. */
+export function aboveLine(lines: Interface, print: () => void): void {
+  cursorTo(process.stderr, 0);
+  clearLine(process.stderr, 0);
+  print();
+  lines.prompt(true);
 }
 
 function withoutSecrets(text: string): string {

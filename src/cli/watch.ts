@@ -39,7 +39,7 @@ async function watch(command: string, args: string[], options: WatchCliOptions):
   const chosen = choosePeer(await store.loadPeers(), options.to);
   await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
   const peer = endpoint.peer(chosen.name);
-  let left = options.count;
+  let count = 0;
   try {
     const events = peer.watch(command, args, {
       timeoutMs: options.timeout,
@@ -49,12 +49,12 @@ async function watch(command: string, args: string[], options: WatchCliOptions):
     for await (const event of events) {
       if (options.json) json({ event: event.type, ...jsonFields(event) });
       else tell(command, event);
-      if (event.type === 'value' && --left <= 0) return;
+      if (event.type === 'value' && ++count >= options.count) return;
     }
   } catch (error) {
     if (!(error instanceof UdpToolError)) throw error;
     // To be stopped is how most watches end.
-    if (signal.aborted && left < options.count) return;
+    if (signal.aborted && count > 0) return;
     throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
   }
 }

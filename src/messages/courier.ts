@@ -8,7 +8,7 @@ import type { MessageStore } from './message-store.ts';
 /** After a try that failed, doubled for each that follows; a sign of life of the peer ends the wait. */
 const FIRST_PAUSE_MS = 5_000;
 const MAX_PAUSE_MS = 300_000;
-const REQUEST_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 5_000;
 
 export interface CourierOptions {
   readonly endpoint: UdpEndpoint;

@@ -291,6 +291,13 @@ export class Lab implements AsyncDisposable {
     return { pi, mac, server, port };
   }
 
+  /** A file of no machine, for its owner alone; returns its path. */
+  async file(name: string, content: string): Promise<string> {
+    const path = join(this.dir, name);
+    await writeFile(path, content, { mode: 0o600 });
+    return path;
+  }
+
   /** Bytes that no run may show; those of every secret.key in the lab are known without. */
   guard(secret: Uint8Array): void {
     this.#secrets.push(secret.slice());
