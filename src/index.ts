@@ -12,6 +12,7 @@ export { Courier, type CourierOptions } from './messages/courier.ts';
 export { type Correspondent, deliver, fetchMail } from './messages/delivery.ts';
 export { MAX_TEXT_BYTES, type Message } from './messages/message.ts';
 export { MessageStore } from './messages/message-store.ts';
+export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { loadCommands } from './own-commands/load.ts';
 export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
 export {
@@ -46,7 +47,14 @@ export type { DropReason } from './session/drop-reason.ts';
 export type { Clock } from './transport/clock.ts';
 export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
-export { createEndpoint, type RequestLog, UdpEndpoint, type UdpEndpointOptions } from './udp-endpoint.ts';
+export {
+  createEndpoint,
+  type Drop,
+  type EndpointStats,
+  type RequestLog,
+  UdpEndpoint,
+  type UdpEndpointOptions,
+} from './udp-endpoint.ts';
 export type { WatchEvent, WatchOptions } from './watching/watch.ts';
 export type { CborValue } from './wire/cbor.ts';
 export { COMMAND_NAME } from './wire/messages.ts';

@@ -73,6 +73,7 @@ interface PeerActions {
   ): Promise<Answer>;
   probe(at: HostPort, waitMs: number): Promise<Reachability[]>;
   remove(): void;
+  roundTripMs(): number | null;
 }
 
 /** A peer of an endpoint. */
@@ -170,6 +171,11 @@ export class RemotePeer {
    */
   async probe(waitMs = 500): Promise<Reachability[]> {
     return this.#actions.probe(this.#address(), waitMs);
+  }
+
+  /** Smoothed, of what was asked of it; null before that. */
+  get roundTripMs(): number | null {
+    return this.#actions.roundTripMs();
   }
 
   /** Trusts the peer no longer: its sessions and requests end at once. */

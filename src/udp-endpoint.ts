@@ -25,7 +25,7 @@ import { Driver } from './transport/driver.ts';
 import { probePort } from './transport/probe.ts';
 import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
-import { UdpSocket } from './transport/udp-socket.ts';
+import { type Traffic, UdpSocket } from './transport/udp-socket.ts';
 import { UNLOGGED } from './watching/polls.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
@@ -35,6 +35,22 @@ export interface RequestLog {
   readonly command: string;
   /** Undefined when it succeeded. */
   readonly error: UdpToolError | undefined;
+}
+
+/** A datagram that was answered with silence, for the operator's eyes. */
+export interface Drop {
+  readonly reason: DropReason;
+  /** Where it says that it comes from. */
+  readonly from: Address;
+}
+
+export interface EndpointStats {
+  /** Live ones. */
+  readonly sessions: number;
+  /** Datagrams dropped so far, by reason. */
+  readonly drops: Readonly<Record<DropReason, number>>;
+  readonly received: Traffic;
+  readonly sent: Traffic;
 }
 
 export interface UdpEndpointOptions {
@@ -47,6 +63,8 @@ export interface UdpEndpointOptions {
   /** What peers may call; `time`, `lucky` and `help` if not given. */
   readonly commands?: readonly Command[];
   readonly onRequest?: (log: RequestLog) => void;
+  /** Called for every datagram that is dropped: often, while somebody floods. */
+  readonly onDrop?: (drop: Drop) => void;
   /**
    * The place in a worker group, whose port and address hold. A worker answers only: what it asked, the kernel would
    * have another worker hear the answer of.
@@ -94,7 +112,7 @@ export class UdpEndpoint implements AsyncDisposable {
     this.publicKey = options.keyPair.publicKey;
     this.#clock = options.clock ?? monotonicClock;
     this.serve(options.commands ?? builtinCommands);
-    const { onRequest, worker } = options;
+    const { onRequest, onDrop, worker } = options;
     this.#answersOnly = worker !== undefined;
     this.#machine = new RequestMachine({
       keyPair: options.keyPair,
@@ -110,6 +128,7 @@ export class UdpEndpoint implements AsyncDisposable {
           onStray: (owner, datagram, from) => worker.handOn(owner, datagram, from),
         },
       }),
+      ...(onDrop && { onDrop: (reason, from) => onDrop({ reason, from }) }),
       ...(onRequest && {
         onRequest: (peer, command, result) => {
           if (UNLOGGED.includes(command)) return;
@@ -133,10 +152,15 @@ export class UdpEndpoint implements AsyncDisposable {
     return [...this.#peers.values()];
   }
 
-  /** Live sessions, and datagrams dropped so far by reason. */
-  get stats(): { readonly sessions: number; readonly drops: Readonly<Record<DropReason, number>> } {
+  get stats(): EndpointStats {
     const { endpoint } = this.#machine;
-    return { sessions: endpoint.sessionCount, drops: { ...endpoint.drops } };
+    const { received, sent } = this.#socket;
+    return {
+      sessions: endpoint.sessionCount,
+      drops: { ...endpoint.drops },
+      received: { ...received },
+      sent: { ...sent },
+    };
   }
 
   /** @throws UdpToolError `unknown-peer` */
@@ -162,6 +186,7 @@ export class UdpEndpoint implements AsyncDisposable {
       request: (question, signal, onError) => this.#request(core, question, signal, onError),
       probe: (address, waitMs) => this.#probe(address, waitMs),
       remove: () => this.#removePeer(options.name, core),
+      roundTripMs: () => core.rtt.smoothed,
     });
     this.#peers.set(options.name, peer);
     this.#byPeer.set(core, peer);

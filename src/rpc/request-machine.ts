@@ -2,32 +2,39 @@
 
 import { UdpToolError } from '../errors.ts';
 import type { Address, Transmit } from '../session/address.ts';
+import type { DropReason } from '../session/drop-reason.ts';
 import { Endpoint, type EndpointOptions } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
 import { RequestClient } from './request-client.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
 
-export type RequestMachineOptions = Omit<EndpointOptions, 'admits'> & Omit<RequestServerOptions, 'endpoint'>;
+export type RequestMachineOptions = Omit<EndpointOptions, 'admits'> &
+  Omit<RequestServerOptions, 'endpoint'> & {
+    /** Told of every datagram that is dropped; nobody else is. */
+    readonly onDrop?: (reason: DropReason, from: Address) => void;
+  };
 
 export class RequestMachine {
   readonly endpoint: Endpoint;
   readonly client: RequestClient;
   readonly #server: RequestServer;
+  readonly #onDrop: RequestMachineOptions['onDrop'];
 
   constructor(options: RequestMachineOptions) {
+    this.#onDrop = options.onDrop;
     this.endpoint = new Endpoint({ ...options, admits: (peer) => this.#server.admits(peer) });
     this.client = new RequestClient(this.endpoint, options.random);
     this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
   }
 
   receive(datagram: Uint8Array, from: Address, now: number): void {
-    this.endpoint.receive(datagram, from, now);
+    this.#tellDrop(this.endpoint.receive(datagram, from, now), from);
     this.#handleEvents(now);
   }
 
   /** What another worker on the same port got for this one. */
   receiveHandedOn(datagram: Uint8Array, from: Address, now: number): void {
-    this.endpoint.receiveHandedOn(datagram, from, now);
+    this.#tellDrop(this.endpoint.receiveHandedOn(datagram, from, now), from);
     this.#handleEvents(now);
   }
 
@@ -66,6 +73,10 @@ export class RequestMachine {
   close(now: number): Transmit[] {
     this.client.failAll(new UdpToolError('closed', 'The endpoint was closed.'));
     return this.endpoint.close(now);
+  }
+
+  #tellDrop(reason: DropReason | null, from: Address): void {
+    if (reason !== null) this.#onDrop?.(reason, from);
   }
 
   #handleEvents(now: number): void {

@@ -21,15 +21,27 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** A port that is free for IPv4 may be taken for IPv6. */
 const MAX_PORT_TRIES = 16;
 
+/** What went through a socket, without the headers of IP and UDP. */
+export interface Traffic {
+  readonly datagrams: number;
+  readonly bytes: number;
+}
+
 export class UdpSocket {
   /** Takes what arrives; the bytes are the callee's. */
   onDatagram: (datagram: Uint8Array, from: Address) => void = () => {};
+  readonly received: { -readonly [Count in keyof Traffic]: number } = { datagrams: 0, bytes: 0 };
+  readonly sent: { -readonly [Count in keyof Traffic]: number } = { datagrams: 0, bytes: 0 };
   readonly #sockets: Partial<Record<Family, Socket>>;
 
   private constructor(sockets: Partial<Record<Family, Socket>>) {
     this.#sockets = sockets;
     for (const socket of Object.values(sockets)) {
-      socket.on('message', (datagram, { address, port }) => this.onDatagram(datagram, { ip: address, port }));
+      socket.on('message', (datagram, { address, port }) => {
+        this.received.datagrams++;
+        this.received.bytes += datagram.length;
+        this.onDatagram(datagram, { ip: address, port });
+      });
       // Errors of single sends reach their callback; what comes here concerns no datagram that we could name.
       socket.on('error', () => {});
     }
@@ -63,6 +75,8 @@ export class UdpSocket {
   }
 
   send(datagram: Uint8Array, to: Address): void {
+    this.sent.datagrams++;
+    this.sent.bytes += datagram.length;
     const socket = this.#sockets[isIPv6Address(to.ip) ? 'udp6' : 'udp4'];
     // What cannot be sent is lost, as the network may lose it: the protocol sends again, and a probe tells why.
     try {

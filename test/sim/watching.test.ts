@@ -20,6 +20,7 @@ class Requests {
     request: () => expect.fail(),
     probe: () => expect.fail(),
     remove: () => expect.fail(),
+    roundTripMs: () => null,
   });
   runner: CommandRunner;
   polls = 0;

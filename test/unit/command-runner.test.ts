@@ -11,6 +11,7 @@ const peer = new RemotePeer({ name: 'mac', publicKey: generateKeyPair().publicKe
   request: () => expect.fail(),
   probe: () => expect.fail(),
   remove: () => expect.fail(),
+  roundTripMs: () => null,
 });
 
 describe('a command that does not end', () => {
