@@ -1,12 +1,11 @@
 /** An answer as messages, whole or in parts, and back (PROTOCOL §8.5). */
-
-import { UdpToolError } from '../errors.ts';
 import { DATA_CAPACITY } from '../session/handshake-datagrams.ts';
-import { type CborValue, decodeCbor, encodeCbor, MAX_DEPTH } from '../wire/cbor.ts';
+import { type CborValue, decodeCbor, encodeCbor, MAX_DEPTH, tooLarge } from '../wire/cbor.ts';
 import { maxMessageBytes } from '../wire/envelope.ts';
 import {
   ANSWER_DEPTH,
   encodeMessage,
+  encodeResponse,
   HAVE_BYTES,
   MAX_ANSWER_BYTES,
   MessageType,
@@ -22,16 +21,12 @@ export const ANSWER_GONE = 'answer-gone';
  * The messages that carry a value.
  * @throws UdpToolError `not-cbor` or `too-large`
  */
-export function answerMessages({ lane, id }: RequestRef, value: CborValue): Uint8Array[] {
-  const whole = encodeMessage({ type: MessageType.RESPONSE, lane, id, value });
+export function answerMessages(ref: RequestRef, value: CborValue): Uint8Array[] {
+  const bytes = encodeCbor(value, MAX_DEPTH - ANSWER_DEPTH, MAX_ANSWER_BYTES);
+  if (bytes.length > MAX_ANSWER_BYTES) throw tooLarge(MAX_ANSWER_BYTES);
+  const whole = encodeResponse(ref, bytes);
   if (whole.length <= maxMessageBytes(DATA_CAPACITY)) return [whole];
-  const bytes = encodeCbor(value, MAX_DEPTH - ANSWER_DEPTH);
-  if (bytes.length > MAX_ANSWER_BYTES) {
-    throw new UdpToolError(
-      'too-large',
-      `The answer has ${bytes.length} bytes; an answer carries ${MAX_ANSWER_BYTES} at most.`,
-    );
-  }
+  const { lane, id } = ref;
   const count = Math.ceil(bytes.length / PART_BYTES);
   return Array.from({ length: count }, (_, index) =>
     encodeMessage({

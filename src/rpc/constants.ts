@@ -26,3 +26,8 @@ export const MAX_RUNNING_PER_PEER = 1024;
 export const MAX_KEPT_ANSWER_BYTES = 4 * 1024 * 1024;
 /** A request that comes again within so many ms of its answer is a copy, not a question. */
 export const REPEAT_INTERVAL_MS = 25;
+/**
+ * Requests on the way to one peer, of which nothing is known yet: some 250 small ones, a few milliseconds of its work. With
+ * 10,000 at once the receive buffer of an ordinary system overflowed, and what others asked waited or was lost.
+ */
+export const MAX_BYTES_IN_FLIGHT: number = 8 * 1024;

@@ -19,7 +19,8 @@ import {
   type RequestRef,
 } from '../wire/messages.ts';
 import { ANSWER_GONE, Assembly } from './answer.ts';
-import { MAX_REQUEST_MS, SUSPECT_AFTER_TRIES } from './constants.ts';
+import { MAX_BYTES_IN_FLIGHT, MAX_REQUEST_MS, SUSPECT_AFTER_TRIES } from './constants.ts';
+import { FlightWindow, type Flying } from './flight-window.ts';
 import { IdWindow } from './id-window.ts';
 import { errorCodeOf, noAnswer, type Outcome, type RequestProgress } from './outcome.ts';
 
@@ -41,12 +42,12 @@ interface Lane {
 }
 
 /** A request without an outcome; also what {@link RequestClient.cancel} takes. */
-export interface PendingRequest extends RequestRef {
+export interface PendingRequest extends RequestRef, Flying {
   readonly spec: RequestSpec;
   readonly deadline: number;
-  /** Under which it was first sent; never changed afterwards. */
-  boot: Uint8Array | null;
-  encoded: Uint8Array | null;
+  /** Of the responder, in what is encoded. It is the one under which it was first sent, and not changed afterwards. */
+  boot: Uint8Array;
+  encoded: Uint8Array;
   firstSentAt: number;
   tries: number;
   /** Tries since the last sign of life. */
@@ -75,6 +76,7 @@ export class RequestClient {
   readonly #lanes = new Map<string, Lane[]>();
   /** Peers of whom nothing was heard for too long, and no clean sample since: their requests begin with a handshake. */
   readonly #silent = new WeakSet<Peer>();
+  readonly #windows = new Map<Peer, FlightWindow<PendingRequest>>();
   #pendingCount = 0;
   /** The last that was put to what waits. */
   #newest: PendingRequest | null = null;
@@ -100,14 +102,24 @@ export class RequestClient {
       throw new UdpToolError('no-address', 'This peer has no address to send to.');
     }
     const lane = this.#laneFor(peer);
+    const [session] = this.#endpoint.sessionsTo(peer, now);
+    const boot = session?.boot ?? NO_BOOT;
+    const ref = { lane: lane.number, id: lane.nextId++ }; // taken first: a getter of the arguments may ask as well
+    const encoded = encode(ref, spec, boot);
+    if (encoded.length > MAX_REQUEST_BYTES) {
+      throw new UdpToolError(
+        'too-large',
+        `The request has ${encoded.length} bytes; a request carries ${MAX_REQUEST_BYTES} at most.`,
+      );
+    }
     const request: PendingRequest = {
       spec,
-      lane: lane.number,
-      // Taken before the arguments are encoded, whose getters may ask as well.
-      id: lane.nextId++,
+      ...ref,
       deadline: now + Math.min(spec.timeoutMs, MAX_REQUEST_MS),
-      boot: null,
-      encoded: null,
+      boot,
+      encoded,
+      bytes: encoded.length,
+      flight: 'none',
       firstSentAt: 0,
       tries: 0,
       unanswered: 0,
@@ -116,18 +128,6 @@ export class RequestClient {
       acknowledged: false,
       assembly: null,
     };
-    const [session] = this.#endpoint.sessionsTo(peer, now);
-    const encoded = encode(request, session?.boot ?? NO_BOOT);
-    if (session !== undefined) {
-      request.boot = session.boot;
-      request.encoded = encoded;
-    }
-    if (encoded.length > MAX_REQUEST_BYTES) {
-      throw new UdpToolError(
-        'too-large',
-        `The request has ${encoded.length} bytes; a request carries ${MAX_REQUEST_BYTES} at most.`,
-      );
-    }
     lane.pending.add(request);
     this.#pendingCount++;
     if (this.#silent.has(peer)) this.#suspect(request, now);
@@ -149,6 +149,7 @@ export class RequestClient {
   /** Settles every request to a peer that is trusted no longer. */
   failPeer(peer: Peer, error: UdpToolError): void {
     for (const request of this.#pendingOf(peer)) this.#fail(request, error);
+    this.#windows.delete(peer);
   }
 
   /** A session can be sent on: everything that waits for its peer goes. */
@@ -181,6 +182,7 @@ export class RequestClient {
         return;
       case MessageType.PENDING:
         request.acknowledged = true;
+        this.#windows.get(request.spec.peer)?.leave(request);
         return;
       case MessageType.PART:
         this.#onPart(request, message, session, now);
@@ -195,6 +197,13 @@ export class RequestClient {
   /** Requests without an outcome. */
   get pendingCount(): number {
     return this.#pendingCount;
+  }
+
+  /** Sends what had to wait until other requests were answered. */
+  release(now: number): void {
+    for (const window of this.#windows.values()) {
+      for (const request of window.next()) this.#attempt(request, now);
+    }
   }
 
   /** What waited, so many bytes of messages, is being sent. */
@@ -259,10 +268,19 @@ export class RequestClient {
       this.#endpoint.want(peer, request.deadline, now);
       return;
     }
-    request.boot ??= first.boot;
-    if (request.tries === 0) request.firstSentAt = now;
+    if (request.tries === 0) {
+      if (!this.#windowOf(peer).enter(request)) {
+        request.nextTryAt = Number.POSITIVE_INFINITY;
+        return;
+      }
+      if (request.boot !== first.boot) {
+        request.boot = first.boot;
+        request.encoded = encode(request, request.spec, first.boot);
+      }
+      request.firstSentAt = now;
+    }
     this.#newest = request;
-    const message = request.assembly === null ? this.#encoded(request) : more(request, request.assembly);
+    const message = request.assembly === null ? request.encoded : more(request, request.assembly);
     for (const session of sessions) this.#endpoint.send(session, message);
     const jitter = 1 + (this.#random(1)[0] as number) / 512;
     request.doublings = peer.rtt.doublings(request.tries);
@@ -271,18 +289,20 @@ export class RequestClient {
     request.unanswered++;
   }
 
+  #windowOf(peer: Peer): FlightWindow<PendingRequest> {
+    let window = this.#windows.get(peer);
+    if (window === undefined) this.#windows.set(peer, (window = new FlightWindow(MAX_BYTES_IN_FLIGHT)));
+    return window;
+  }
+
   #schedule(request: PendingRequest, at: number): void {
     request.nextTryAt = at;
     this.#nextTimeout = Math.min(this.#nextTimeout, at);
   }
 
-  #encoded(request: PendingRequest): Uint8Array {
-    request.encoded ??= encode(request, request.boot ?? NO_BOOT);
-    return request.encoded;
-  }
-
   #onPart(request: PendingRequest, part: Part, session: InitiatorSession, now: number): void {
     const { assembly } = request;
+    this.#windows.get(request.spec.peer)?.leave(request);
     if (assembly === null) this.#sample(request, now);
     if (assembly === null || !equalBytes(assembly.boot, session.boot) || !assembly.add(part)) {
       request.assembly = new Assembly(session.boot, part.count);
@@ -333,6 +353,7 @@ export class RequestClient {
   }
 
   #forget(request: PendingRequest): void {
+    this.#windows.get(request.spec.peer)?.leave(request);
     if (request === this.#small) this.#small = null;
     if (request === this.#newest) this.#newest = null;
     const { peer } = request.spec;
@@ -371,16 +392,8 @@ export class RequestClient {
   }
 }
 
-function encode(request: PendingRequest, boot: Uint8Array): Uint8Array {
-  const { lane, id, spec } = request;
-  return encodeMessage({
-    type: MessageType.REQUEST,
-    lane,
-    id,
-    boot,
-    command: spec.command,
-    args: spec.args,
-  });
+function encode({ lane, id }: RequestRef, { command, args }: RequestSpec, boot: Uint8Array): Uint8Array {
+  return encodeMessage({ type: MessageType.REQUEST, lane, id, boot, command, args });
 }
 
 function more({ lane, id }: RequestRef, { have }: Assembly): Uint8Array {

@@ -50,6 +50,7 @@ export class RequestMachine {
   }
 
   drain(now: number): Transmit[] {
+    this.client.release(now);
     this.client.onDrain(this.endpoint.waitingBytes);
     return this.endpoint.drain(now);
   }

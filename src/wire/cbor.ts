@@ -33,47 +33,76 @@ const codec = new Encoder({
 
 /**
  * @param value may be anything: what came from a command or a caller
+ * @param maxBytes what is obviously longer is refused before it is encoded
  * @throws UdpToolError `not-cbor` for what the profile cannot carry: dates, bigints, functions, promises, instances of
- *   classes, cycles, lone surrogates, nesting below {@link MAX_DEPTH} less `outerDepth`
+ *   classes, cycles, lone surrogates, nesting below {@link MAX_DEPTH} less `outerDepth`; `too-large`
  */
-export function encodeCbor(value: unknown, outerDepth = 0): Uint8Array {
+export function encodeCbor(
+  value: unknown,
+  outerDepth = 0,
+  maxBytes: number = Number.POSITIVE_INFINITY,
+): Uint8Array {
   let problem: string | null;
+  const room: Room = { bytes: maxBytes };
   try {
-    problem = unsendable(value, MAX_DEPTH - outerDepth);
+    problem = unsendable(value, MAX_DEPTH - outerDepth, room);
     if (problem === null) return encodeTrusted(value as CborValue);
   } catch (cause) {
     throw new UdpToolError('not-cbor', 'That value cannot be sent: it cannot even be read.', { cause }); // a getter threw
   }
+  if (room.bytes < 0) throw tooLarge(maxBytes);
   throw new UdpToolError('not-cbor', `That value cannot be sent: it holds ${problem}.`, {
     hint: 'Send null, booleans, numbers, text, bytes, arrays and plain objects; a date as its text.',
   });
 }
 
+/** What a value is refused with that has more bytes than that, encoded. */
+export function tooLarge(maxBytes: number): UdpToolError {
+  return new UdpToolError('too-large', `That value has more than ${maxBytes} bytes, encoded.`);
+}
+
+/** What is left for a value, counted low: a head as one byte, a character as one. */
+interface Room {
+  bytes: number;
+}
+
 /** What in a value the profile cannot carry, or null. cbor-x itself would send much of it as something else. */
-function unsendable(value: unknown, depth: number): string | null {
+function unsendable(value: unknown, depth: number, room: Room): string | null {
+  if (!take(1, room)) return TOO_MUCH;
   switch (typeof value) {
     case 'undefined':
     case 'boolean':
     case 'number':
       return null;
     case 'string':
-      return unsendableText(value);
+      return unsendableText(value, room);
     case 'object':
       break;
     default:
       return `a ${typeof value}`;
   }
-  if (value === null || value instanceof Uint8Array) return null;
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return take(value.length, room) ? null : TOO_MUCH;
   if (depth === 0) return 'itself, or is nested too deeply';
-  if (Array.isArray(value)) return firstProblem(value, (item) => unsendable(item, depth - 1));
+  if (Array.isArray(value)) return firstProblem(value, (item) => unsendable(item, depth - 1, room));
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return `a ${value.constructor?.name ?? 'class'}`;
   return firstProblem(Object.entries(value), ([key, item]) =>
-    key === '__proto__' ? 'the key __proto__' : (unsendableText(key) ?? unsendable(item, depth - 1)),
+    key === '__proto__'
+      ? 'the key __proto__'
+      : (unsendableText(key, room) ?? unsendable(item, depth - 1, room)),
   );
 }
 
-function unsendableText(text: string): string | null {
+const TOO_MUCH = 'too much';
+
+function take(bytes: number, room: Room): boolean {
+  room.bytes -= bytes;
+  return room.bytes >= 0;
+}
+
+function unsendableText(text: string, room: Room): string | null {
+  if (!take(text.length, room)) return TOO_MUCH;
   if (LONE_SURROGATE.test(text)) return 'text with half a character (a lone surrogate)';
   return text.startsWith(BYTE_ORDER_MARK) ? 'text that begins with a byte order mark' : null;
 }

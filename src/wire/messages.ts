@@ -106,7 +106,7 @@ export function encodeMessage(message: Message): Uint8Array {
     case MessageType.REQUEST:
       return encodeRequest(message);
     case MessageType.RESPONSE:
-      return encodeResponse(message);
+      return encodeResponse(message, encodeCbor(message.value, MESSAGE_DEPTH));
     case MessageType.ERROR:
       return encodeTrusted([type, message.lane, message.id, message.code, truncateText(message.text)]);
     case MessageType.PENDING:
@@ -129,10 +129,10 @@ function encodeRequest({ type, lane, id, boot, command, args }: Request): Uint8A
   return endArray(encodedArgs);
 }
 
-function encodeResponse({ type, lane, id, value }: Response): Uint8Array {
-  const encodedValue = encodeCbor(value, MESSAGE_DEPTH);
+/** A RESPONSE whose value is encoded already. */
+export function encodeResponse({ lane, id }: RequestRef, encodedValue: Uint8Array): Uint8Array {
   beginArray(4);
-  putUint(type);
+  putUint(MessageType.RESPONSE);
   putUint(lane);
   putUint(id);
   return endArray(encodedValue);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MAX_BYTES_IN_FLIGHT } from '../../src/rpc/constants.ts';
 import { blob, echo, launch } from '../support/commands.ts';
 import { seeds } from '../support/prng.ts';
 import { type LinkOptions, pair, VirtualNetwork } from '../support/virtual-network.ts';
@@ -96,6 +97,62 @@ describe('the server restarts again and again', () => {
     network.run(20 * SECOND);
     expect(result.outcome).toMatchObject({ ok: false, error: { code: 'outcome-unknown' } });
     expect(executions).toBe(1);
+  });
+});
+
+describe('many at once', () => {
+  test('go a few at a time, and all are answered', () => {
+    const network = new VirtualNetwork(1, { delayMs: 50 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['hello']);
+    network.run(SECOND);
+    network.record = true;
+    const results = Array.from({ length: 10_000 }, (_, i) => client.request('echo', [`${i}`], MINUTE));
+    network.run(0);
+    const burst = network.sent.reduce((sum, { datagram }) => sum + datagram.length, 0);
+    expect(burst).toBeLessThan(1.2 * MAX_BYTES_IN_FLIGHT);
+    network.run(MINUTE);
+    expect(results.every(({ outcome }, i) => outcome?.ok && outcome.value === `${i}`)).toBe(true);
+  });
+
+  test('that have not been sent when the server restarts are executed by the new one', () => {
+    const network = new VirtualNetwork(1, { delayMs: 50 });
+    const executed = new Set<unknown>();
+    const { client, server } = pair(network, {
+      commands: [launch],
+      onExecute: (_command, { what }) => executed.add(what),
+    });
+    client.request('launch', ['first']);
+    network.run(SECOND);
+    const results = Array.from({ length: 1_000 }, (_, i) => client.request('launch', [`${i}`], MINUTE));
+    network.run(20);
+    server.restart();
+    network.run(MINUTE);
+    const codes = results.map(({ outcome }) => (outcome?.ok === false ? outcome.error.code : 'ok'));
+    const sentBefore = codes.indexOf('ok');
+    expect(codes.slice(0, sentBefore).every((code) => code === 'outcome-unknown')).toBe(true);
+    expect(codes.slice(sentBefore).every((code) => code === 'ok')).toBe(true);
+    expect(sentBefore).toBeLessThan(400);
+    expect(executed.size).toBe(1 + 1_000 - sentBefore);
+  });
+
+  test('that wait for room when their deadline comes were not executed', () => {
+    const network = new VirtualNetwork(1, { delayMs: 50 });
+    const executed = new Set<unknown>();
+    const { client } = pair(network, {
+      commands: [launch],
+      onExecute: (_command, { what }) => executed.add(what),
+    });
+    client.request('launch', ['first']);
+    network.run(SECOND);
+    network.intercept = () => [];
+    const results = Array.from({ length: 1_000 }, (_, i) => client.request('launch', [`${i}`], 2 * SECOND));
+    network.run(10 * SECOND);
+    expect(results.every(({ settledAt }) => settledAt === 3 * SECOND)).toBe(true);
+    expect(results.at(-1)?.outcome).toMatchObject({ ok: false, progress: 'no-handshake' });
+    network.intercept = (flight) => [flight];
+    network.run(MINUTE);
+    expect(executed.size).toBe(1);
   });
 });
 
