@@ -43,16 +43,28 @@ export interface Reachability {
 const UNLIMITED: Permissions = { allow: [EVERY_COMMAND], deny: [] };
 const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** A request that failed, with how far it got. */
-export class RequestError extends UdpToolError {
+interface Failure {
   readonly progress: RequestProgress;
+  readonly tries: number;
+  readonly roundTripMs: number | null;
+}
 
-  constructor(error: UdpToolError, progress: RequestProgress) {
+/** A request that failed, with how far it got. */
+export class RequestError extends UdpToolError implements Failure {
+  readonly progress: RequestProgress;
+  /** How often the request was sent. */
+  readonly tries: number;
+  /** As in an {@link Answer}, where the peer answered with the error; else null. */
+  readonly roundTripMs: number | null;
+
+  constructor(error: UdpToolError, { progress, tries, roundTripMs }: Failure) {
     super(error.code, error.message, {
       cause: error,
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     });
     this.progress = progress;
+    this.tries = tries;
+    this.roundTripMs = roundTripMs;
   }
 }
 

@@ -198,6 +198,6 @@ function tellPermissions({ allow, deny }: Permissions): string {
       : `may call every command but ${[...deny].sort().join(', ')}`;
   }
   return allow.length === 0
-    ? 'may call nothing but help'
-    : `may call ${[...allow].sort().join(', ')} and help`;
+    ? 'may call nothing but help and ping'
+    : `may call ${[...allow].sort().join(', ')}, help and ping`;
 }

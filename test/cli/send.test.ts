@@ -52,7 +52,7 @@ describe.concurrent('send', () => {
     expect(stdout).toMatch(/^lucky \[min\] \[max\] {2}A lucky number/m);
     expect(stdout).toMatch(/^ {2}max {14}The largest \(integer, 100 if not given\)$/m);
     const { value } = JSON.parse((await mac.run('send help --json')).stdout);
-    expect(value.map(({ name }: { name: string }) => name)).toEqual(['time', 'lucky', 'help']);
+    expect(value.map(({ name }: { name: string }) => name)).toEqual(['time', 'lucky', 'help', 'ping']);
     expect(value[1].args[0]).toEqual({ name: 'min', type: 'integer', summary: 'The smallest', default: 1 });
   });
 
