@@ -174,13 +174,16 @@ export class RemotePeer {
   }
 
   #address(): HostPort {
-    if (this.at === undefined) {
-      throw new UdpToolError('no-address', `There is no address for "${this.name}".`, {
-        hint: `Give one: "udp-tool peer add ${this.name} ${this.publicKey} --at HOST:PORT".`,
-      });
-    }
+    if (this.at === undefined) throw noAddress(this.name, this.publicKey);
     return this.at;
   }
+}
+
+/** @internal */
+export function noAddress(name: string, publicKey: PublicKey): UdpToolError {
+  return new UdpToolError('no-address', `There is no address for "${name}".`, {
+    hint: `Give one: udp-tool peer add ${name} ${publicKey} --at HOST:PORT`,
+  });
 }
 
 /** @throws UdpToolError `aborted`, as soon as the signal fires */
