@@ -4,11 +4,13 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { UdpToolError } from '../index.ts';
 import { addDemo } from './demo.ts';
+import { addDoctor } from './doctor.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import { CommandFailure } from './failure.ts';
 import { addKeygen } from './keygen.ts';
 import { failure, note } from './output.ts';
 import { addPeer } from './peer.ts';
+import { addPing } from './ping.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addShell } from './shell.ts';
@@ -35,7 +37,8 @@ function buildProgram(): Command {
     .showHelpAfterError('(see what there is with --help)')
     .configureOutput({ writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
-  for (const add of [addKeygen, addPeer, addServe, addSend, addShell, addDemo]) add(program);
+  for (const add of [addKeygen, addPeer, addServe, addSend, addShell, addPing, addDoctor, addDemo])
+    add(program);
   return program;
 }
 

@@ -43,6 +43,21 @@ export function localAddress(text: string): string {
   return text;
 }
 
+export function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 1_000_000)
+    throw new InvalidArgumentError('A count is a number from 1 to 1000000.');
+  return value;
+}
+
+/** In seconds; read as milliseconds. */
+export function interval(text: string): number {
+  const value = Number(text);
+  if (!/^\d*\.?\d+$/.test(text) || value < 0.01 || value > 3600)
+    throw new InvalidArgumentError('An interval is a number of seconds, from 0.01 to 3600.');
+  return value * 1000;
+}
+
 function seconds(text: string): number {
   const value = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || value <= 0 || value > 300) {

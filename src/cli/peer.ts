@@ -62,7 +62,15 @@ export function addPeer(program: Command): void {
       }
       if (peers.length === 0)
         note(`No peers in ${store.dir}. Add one: udp-tool peer add NAME KEY [--at HOST:PORT]`);
-      else data(columns(peers.map(({ name, publicKey, at }) => [name, `${publicKey}  ${at ?? ''}`])));
+      else
+        data(
+          columns(
+            peers.map(({ name, publicKey, at = '', paused }) => [
+              name,
+              `${publicKey}  ${at}${paused ? '  paused' : ''}`,
+            ]),
+          ),
+        );
     });
 
   peer
