@@ -148,12 +148,13 @@ export function nobodyThere(name: string, host: string, isCertain: boolean): Sug
 }
 
 export function twoInterfaces({ address, claimedBy, leavesBy }: Route): Suggestion {
+  const taken = leavesBy ?? claimedBy.join(' or ');
   return {
     cause: 'two-interfaces',
-    text: `${claimedBy.join(' and ')} of this machine are in one network, that of ${address.ip}; what goes there leaves by ${leavesBy}.`,
+    text: `${claimedBy.join(' and ')} of this machine are in one network, that of ${address.ip}; what goes there leaves by ${taken}.`,
     checks: [
       `Here: ${showRouteTo(address.ip)}   must name the one that leads to it`,
-      ...claimedBy.map((name) => `To try without ${name}: ${takeDown(name)}`),
+      `To try without ${taken}, unless you are logged in over it: ${takeDown(taken)}`,
       'For good: give the cable a network of its own, other than that of the Wi-Fi.',
     ],
   };
