@@ -3,8 +3,13 @@
  *
  * Server and client are the same thing, an endpoint: it answers its peers and asks them.
  */
-export { builtinCommands, help, lucky, time } from './commands/index.ts';
+export { type AskOptions, ask } from './ask.ts';
+export { builtinCommands, help, lucky, ping, readHelp, time } from './commands/index.ts';
 export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
+export { diagnose, type Evidence, type Path } from './doctor/diagnose.ts';
+export { type Diagnosis, type ExamineOptions, examine } from './doctor/examine.ts';
+export type { Check, Finding } from './doctor/finding.ts';
+export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
 export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';
@@ -15,6 +20,7 @@ export { MessageStore } from './messages/message-store.ts';
 export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { loadCommands } from './own-commands/load.ts';
 export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
+export { type Ping, type PingOptions, type PingSummary, pingPeer } from './ping.ts';
 export {
   type Answer,
   type PeerOptions,

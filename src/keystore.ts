@@ -298,7 +298,12 @@ export class KeyStore {
 function entryOf(peers: readonly PeerEntry[], name: string): PeerEntry {
   const entry = peers.find((peer) => peer.name === name);
   if (entry !== undefined) return entry;
-  throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
+  throw unknownPeer(name);
+}
+
+/** @internal */
+export function unknownPeer(name: string): UdpToolError {
+  return new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
     hint: 'See the peers with "udp-tool peer list".',
   });
 }

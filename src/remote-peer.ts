@@ -44,16 +44,28 @@ export interface Reachability {
 const UNLIMITED: Permissions = { allow: [EVERY_COMMAND], deny: [] };
 const DEFAULT_TIMEOUT_MS = 5_000;
 
-/** A request that failed, with how far it got. */
-export class RequestError extends UdpToolError {
+interface Failure {
   readonly progress: RequestProgress;
+  readonly tries: number;
+  readonly roundTripMs: number | null;
+}
 
-  constructor(error: UdpToolError, progress: RequestProgress) {
+/** A request that failed, with how far it got. */
+export class RequestError extends UdpToolError implements Failure {
+  readonly progress: RequestProgress;
+  /** How often the request was sent. */
+  readonly tries: number;
+  /** As in an {@link Answer}, where the peer answered with the error; else null. */
+  readonly roundTripMs: number | null;
+
+  constructor(error: UdpToolError, { progress, tries, roundTripMs }: Failure) {
     super(error.code, error.message, {
       cause: error,
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     });
     this.progress = progress;
+    this.tries = tries;
+    this.roundTripMs = roundTripMs;
   }
 }
 
@@ -184,13 +196,16 @@ export class RemotePeer {
   }
 
   #address(): HostPort {
-    if (this.at === undefined) {
-      throw new UdpToolError('no-address', `There is no address for "${this.name}".`, {
-        hint: `Give one: "udp-tool peer add ${this.name} ${this.publicKey} --at HOST:PORT".`,
-      });
-    }
+    if (this.at === undefined) throw noAddress(this.name, this.publicKey);
     return this.at;
   }
+}
+
+/** @internal */
+export function noAddress(name: string, publicKey: PublicKey): UdpToolError {
+  return new UdpToolError('no-address', `There is no address for "${name}".`, {
+    hint: `Give one: udp-tool peer add ${name} ${publicKey} --at HOST:PORT`,
+  });
 }
 
 /** @throws UdpToolError `aborted`, as soon as the signal fires */

@@ -245,7 +245,7 @@ export class UdpEndpoint implements AsyncDisposable {
           answer({ value, roundTripMs, tries });
           return;
         }
-        const error = new RequestError(outcome.error, outcome.progress);
+        const error = new RequestError(outcome.error, outcome);
         onError(error);
         reject(error);
       };

@@ -10,7 +10,11 @@ export async function openKeyStore({ keys }: KeyOptions): Promise<KeyStore> {
 }
 
 /** The peer that is meant: the one named, else the only one with an address. */
-export function choosePeer(peers: readonly PeerOptions[], to: string | undefined): PeerOptions {
+export function choosePeer(
+  peers: readonly PeerOptions[],
+  to: string | undefined,
+  how = '--to NAME',
+): PeerOptions {
   if (to !== undefined) {
     const peer = peers.find(({ name }) => name === to);
     if (peer !== undefined) return peer;
@@ -36,7 +40,7 @@ export function choosePeer(peers: readonly PeerOptions[], to: string | undefined
     });
   }
   throw new UdpToolError('bad-usage', 'Several peers have an address.', {
-    hint: `Say which with --to NAME: ${askable.map(({ name }) => name).join(', ')}.`,
+    hint: `Say which with ${how}: ${askable.map(({ name }) => name).join(', ')}.`,
   });
 }
 

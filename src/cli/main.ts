@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { UdpToolError } from '../index.ts';
 import { addChat } from './chat.ts';
 import { addDemo } from './demo.ts';
+import { addDoctor } from './doctor.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import { CommandFailure } from './failure.ts';
 import { addInbox } from './inbox.ts';
@@ -12,6 +13,7 @@ import { addKeygen } from './keygen.ts';
 import { addMsg } from './msg.ts';
 import { failure, note } from './output.ts';
 import { addPeer } from './peer.ts';
+import { addPing } from './ping.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addShell } from './shell.ts';
@@ -49,6 +51,8 @@ function buildProgram(): Command {
     addChat,
     addInbox,
     addShell,
+    addPing,
+    addDoctor,
     addDemo,
   ])
     add(program);

@@ -1,6 +1,7 @@
 import { text as readText } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import {
+  ask,
   createEndpoint,
   deliver,
   type KeyPair,
@@ -9,8 +10,8 @@ import {
   type PeerOptions,
   UdpToolError,
 } from '../index.ts';
-import { ask, explain } from './ask.ts';
 import { interruption, type KeyOptions } from './context.ts';
+import { explain } from './explain.ts';
 import { CommandFailure } from './failure.ts';
 import { chooseCorrespondent, kept, openMessages } from './messages.ts';
 import { keysOption, timeoutOption } from './options.ts';

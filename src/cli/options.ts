@@ -43,6 +43,13 @@ export function localAddress(text: string): string {
   return text;
 }
 
+export function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 1_000_000)
+    throw new InvalidArgumentError('A count is a number from 1 to 1000000.');
+  return value;
+}
+
 function seconds(text: string): number {
   const value = Number(text);
   if (!/^\d*\.?\d+$/.test(text) || value <= 0 || value > 300) {
@@ -65,12 +72,6 @@ export function interval(text: string): number {
   if (number === '' || value < 10 || value > 86_400_000) {
     throw new InvalidArgumentError('An interval is 500ms, 5s, 10m or 1h: from 10 ms up to a day.');
   }
-  return value;
-}
-
-export function count(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1) throw new InvalidArgumentError('A number from 1 on.');
   return value;
 }
 

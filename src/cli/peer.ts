@@ -62,7 +62,15 @@ export function addPeer(program: Command): void {
       }
       if (peers.length === 0)
         note(`No peers in ${store.dir}. Add one: udp-tool peer add NAME KEY [--at HOST:PORT]`);
-      else data(columns(peers.map(({ name, publicKey, at }) => [name, `${publicKey}  ${at ?? ''}`])));
+      else
+        data(
+          columns(
+            peers.map(({ name, publicKey, at = '', paused }) => [
+              name,
+              `${publicKey}  ${at}${paused ? '  paused' : ''}`,
+            ]),
+          ),
+        );
     });
 
   peer
@@ -198,6 +206,6 @@ function tellPermissions({ allow, deny }: Permissions): string {
       : `may call every command but ${[...deny].sort().join(', ')}`;
   }
   return allow.length === 0
-    ? 'may call nothing but help'
-    : `may call ${[...allow].sort().join(', ')} and help`;
+    ? 'may call nothing but help and ping'
+    : `may call ${[...allow].sort().join(', ')}, help and ping`;
 }

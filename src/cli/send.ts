@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { createEndpoint, UdpToolError } from '../index.ts';
-import { ask, explain } from './ask.ts';
+import { ask, createEndpoint, UdpToolError } from '../index.ts';
 import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { explain } from './explain.ts';
 import { CommandFailure } from './failure.ts';
 import { renderAnswer } from './help-table.ts';
 import { keysOption, timeoutOption, toOption } from './options.ts';

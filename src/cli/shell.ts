@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { createEndpoint, type RemotePeer, UdpToolError } from '../index.ts';
-import { ask, explain } from './ask.ts';
+import { ask, createEndpoint, type RemotePeer, readHelp, UdpToolError } from '../index.ts';
 import { choosePeer, type KeyOptions, openKeyStore } from './context.ts';
 import { EXIT, exitCode } from './exit-code.ts';
-import { readHelp, renderAnswer } from './help-table.ts';
+import { explain } from './explain.ts';
+import { renderAnswer } from './help-table.ts';
 import { keysOption, timeoutOption, toOption } from './options.ts';
 import { data, failure, forPeople, note } from './output.ts';
 

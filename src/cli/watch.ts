@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { createEndpoint, UdpToolError, type WatchEvent } from '../index.ts';
-import { explain } from './ask.ts';
 import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { explain } from './explain.ts';
 import { CommandFailure } from './failure.ts';
 import { renderAnswer } from './help-table.ts';
 import { count, interval, keysOption, timeoutOption, toOption } from './options.ts';

@@ -1,9 +1,10 @@
 import type { Command } from '../rpc/command.ts';
-import { help } from './help.ts';
+import { help, readHelp } from './help.ts';
 import { lucky } from './lucky.ts';
+import { ping } from './ping.ts';
 import { time } from './time.ts';
 
 /** What `udp-tool serve` answers. */
-export const builtinCommands: readonly Command[] = [time, lucky, help];
+export const builtinCommands: readonly Command[] = [time, lucky, help, ping];
 
-export { help, lucky, time };
+export { help, lucky, ping, readHelp, time };

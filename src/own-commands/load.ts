@@ -1,9 +1,9 @@
 /** Somebody's own commands, from the file that `serve --commands` names. */
 import { extname, resolve } from 'node:path';
-import { help } from '../commands/index.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { refuseIfOpen } from '../file-modes.ts';
 import type { Command } from '../rpc/command.ts';
+import { OPEN_TO_ALL } from '../rpc/permissions.ts';
 import { commandsOfModule } from './module.ts';
 import { commandsOfTable } from './table.ts';
 
@@ -36,8 +36,9 @@ export async function loadCommands(file: string): Promise<Command[]> {
   const names = commands.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw new UdpToolError('bad-commands', `${path} defines "${twice}" twice.`);
-  if (names.includes(help.name)) {
-    throw new UdpToolError('bad-commands', `${path} defines "${help.name}", which lists all commands.`, {
+  const taken = names.find((name) => OPEN_TO_ALL.includes(name));
+  if (taken !== undefined) {
+    throw new UdpToolError('bad-commands', `${path} defines "${taken}", which every peer may call.`, {
       hint: 'Choose another name.',
     });
   }

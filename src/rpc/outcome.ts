@@ -18,7 +18,14 @@ export type Outcome =
       /** How often it was sent. */
       readonly tries: number;
     }
-  | { readonly ok: false; readonly error: UdpToolError; readonly progress: RequestProgress };
+  | {
+      readonly ok: false;
+      readonly error: UdpToolError;
+      readonly progress: RequestProgress;
+      readonly tries: number;
+      /** Null where the error is not the responder's answer. */
+      readonly roundTripMs: number | null;
+    };
 
 /** The error of a deadline that passed. */
 export function noAnswer(command: string, progress: RequestProgress): UdpToolError {

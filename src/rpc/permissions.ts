@@ -10,11 +10,11 @@ export interface Permissions {
 export const EVERY_COMMAND = '*';
 /** What a peer of the peer book may call unless the book says otherwise: nothing that somebody added. */
 export const DEFAULT_ALLOW: readonly string[] = ['time', 'lucky', 'msg', 'mail'];
-/** It lists what the peer may call, so it is always among that. */
-const ALWAYS = 'help';
+/** One lists what the peer may call, the other shows that the peer is trusted: every peer may know that much. */
+export const OPEN_TO_ALL: readonly string[] = ['help', 'ping'];
 
 export function mayCall({ allow, deny }: Permissions, command: string): boolean {
-  if (command === ALWAYS) return true;
+  if (OPEN_TO_ALL.includes(command)) return true;
   return (allow.includes(command) || allow.includes(EVERY_COMMAND)) && !deny.includes(command);
 }
 

@@ -328,7 +328,8 @@ export class RequestClient {
       this.#attempt(request, now);
       return;
     }
-    this.#fail(request, new UdpToolError(errorCodeOf(message.code), message.text));
+    const error = new UdpToolError(errorCodeOf(message.code), message.text);
+    this.#fail(request, error, now - request.firstSentAt);
   }
 
   #succeed(request: PendingRequest, value: CborValue, now: number): void {
@@ -347,9 +348,10 @@ export class RequestClient {
     this.#silent.delete(peer);
   }
 
-  #fail(request: PendingRequest, error: UdpToolError): void {
+  #fail(request: PendingRequest, error: UdpToolError, roundTripMs: number | null = null): void {
     this.#forget(request);
-    request.spec.settle({ ok: false, error, progress: progressOf(request) });
+    const { tries } = request;
+    request.spec.settle({ ok: false, error, progress: progressOf(request), tries, roundTripMs });
   }
 
   #forget(request: PendingRequest): void {

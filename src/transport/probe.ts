@@ -27,19 +27,17 @@ export function probePort(address: Address, waitMs: number): Promise<ProbeResult
       done(result);
     };
     const timer = setTimeout(finish, waitMs, 'silent');
-    const fail = (error: Error | null): void => {
-      if (error === null) return;
+    /** This machine's own word: the datagram did not leave. */
+    const stayed = (error: Error): void =>
+      finish(hasSystemCode(error, 'EPERM', 'EACCES') ? 'blocked' : 'no-route');
+    // ICMP: what a firewall prohibits is EHOSTUNREACH in IPv4, and EACCES in IPv6.
+    socket.on('error', (error) => {
       if (hasSystemCode(error, 'ECONNREFUSED')) finish('closed');
-      else if (hasSystemCode(error, 'EPERM', 'EACCES')) finish('blocked');
-      else if (hasSystemCode(error, 'EHOSTUNREACH')) finish('unreachable');
-      else finish(hasSystemCode(error, ...NO_ROUTE_CODES) ? 'no-route' : 'silent');
-    };
-    socket.on('error', fail);
+      else finish(hasSystemCode(error, 'EHOSTUNREACH', 'ENETUNREACH', 'EACCES') ? 'unreachable' : 'silent');
+    });
     socket.connect(address.port, address.ip, (error?: Error | null) => {
-      if (error) fail(error);
-      else socket.send(new Uint8Array(1), fail);
+      if (error) stayed(error);
+      else socket.send(new Uint8Array(1), (error) => error && stayed(error));
     });
   });
 }
-
-const NO_ROUTE_CODES: readonly string[] = ['ENETUNREACH', 'EADDRNOTAVAIL', 'EAFNOSUPPORT'];

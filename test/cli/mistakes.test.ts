@@ -2,7 +2,7 @@
 import { chmod, chown, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { KeyStore } from '../../src/index.ts';
+import { DEFAULT_ALLOW, KeyStore } from '../../src/index.ts';
 import { Lab, LOOPBACK } from '../support/cli.ts';
 
 describe.concurrent('a secret key in the wrong place is never repeated', () => {
@@ -194,7 +194,7 @@ describe.concurrent('streams', () => {
     expect(made.publicKey).toMatch(/^udp1/);
     const mac = await lab.machine('mac');
     const key = (await mac.publicKey()).toString();
-    const entry = { name: 'mac', publicKey: key, at: `${LOOPBACK}:9`, allow: ['time', 'lucky'] };
+    const entry = { name: 'mac', publicKey: key, at: `${LOOPBACK}:9`, allow: DEFAULT_ALLOW };
     const added = await pi.run('peer add --json mac', key, '--at', entry.at);
     expect(JSON.parse(added.stdout)).toEqual(entry);
     expect(JSON.parse((await pi.run('peer remove --json mac')).stdout)).toEqual(entry);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_ALLOW } from '../../src/index.ts';
 import { Lab } from '../support/cli.ts';
 
 describe.concurrent('what a peer may not call', () => {
@@ -7,7 +8,9 @@ describe.concurrent('what a peer may not call', () => {
     const { pi, mac, server } = await lab.pair();
     expect(await mac.run('send lucky 5 5')).toMatchObject({ code: 0, stdout: '5\n' });
 
-    expect((await pi.run('peer deny mac lucky')).stderr).toContain('"mac" may call time and help.');
+    expect((await pi.run('peer deny mac lucky')).stderr).toContain(
+      '"mac" may call mail, msg, time, help and ping.',
+    );
     expect((await server.event('peers'))['changes']).toEqual(['~mac']);
     const denied = await mac.run('send lucky 5 5');
     const unknown = await mac.run('send luckx 5 5');
@@ -71,12 +74,12 @@ describe.concurrent('peer allow and deny', () => {
     expect(JSON.parse(stdout)).toEqual({
       name: 'mac',
       publicKey: `${await mac.publicKey()}`,
-      allow: ['time', 'lucky', 'temp'],
+      allow: [...DEFAULT_ALLOW, 'temp'],
     });
-    expect(stderr).toContain('"mac" may call lucky, temp, time and help.');
+    expect(stderr).toContain('"mac" may call lucky, mail, msg, temp, time, help and ping.');
     expect((await pi.run('peer allow mac *')).stderr).toContain('may call every command.');
     expect((await pi.run('peer deny mac temp')).stderr).toContain('may call every command but temp.');
-    expect((await pi.run('peer deny mac *')).stderr).toContain('may call nothing but help.');
+    expect((await pi.run('peer deny mac *')).stderr).toContain('may call nothing but help and ping.');
     const book = await pi.readBook();
     expect(book).toContain('# by hand');
     expect(book).toContain('[nas]');

@@ -48,11 +48,18 @@ describe.concurrent('send', () => {
     const { mac } = await lab.pair();
     const { code, stdout } = await mac.run('send help');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^time {15}The other machine's date/m);
-    expect(stdout).toMatch(/^lucky \[min\] \[max\] {2}A lucky number/m);
-    expect(stdout).toMatch(/^ {2}max {14}The largest \(integer, 100 if not given\)$/m);
+    expect(stdout).toMatch(/^time {2,}The other machine's date/m);
+    expect(stdout).toMatch(/^lucky \[min\] \[max\] {2,}A lucky number/m);
+    expect(stdout).toMatch(/^ {2}max {2,}The largest \(integer, 100 if not given\)$/m);
     const { value } = JSON.parse((await mac.run('send help --json')).stdout);
-    expect(value.map(({ name }: { name: string }) => name)).toEqual(['time', 'lucky', 'help']);
+    expect(value.map(({ name }: { name: string }) => name)).toEqual([
+      'time',
+      'lucky',
+      'help',
+      'ping',
+      'msg',
+      'mail',
+    ]);
     expect(value[1].args[0]).toEqual({ name: 'min', type: 'integer', summary: 'The smallest', default: 1 });
   });
 

@@ -23,7 +23,7 @@ describe('requests over real sockets', () => {
     const rolls = await Promise.all(Array.from({ length: 200 }, () => peer.request('lucky', [1, 6])));
     expect(new Set(rolls.map(({ value }) => value))).toEqual(new Set([1, 2, 3, 4, 5, 6]));
     const help = (await peer.request('help')).value as { name: string }[];
-    expect(help.map(({ name }) => name)).toEqual(['time', 'lucky', 'help']);
+    expect(help.map(({ name }) => name)).toEqual(['time', 'lucky', 'help', 'ping']);
   });
 
   test('over IPv6', async () => {

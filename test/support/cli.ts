@@ -161,6 +161,8 @@ export class Machine {
   readonly home: string;
   readonly keys: string;
   readonly store: KeyStore;
+  /** What its programs are started by: how a machine comes into a network of its own. */
+  launcher: readonly string[] = [];
   readonly #lab: Lab;
 
   constructor(lab: Lab, name: string) {
@@ -222,7 +224,8 @@ export class Machine {
       XDG_CONFIG_HOME: join(this.home, 'config'),
       UDP_TOOL_KEYS: this.keys,
     };
-    const program = new Program(file, args, { cwd: cwd ?? this.home, env: { ...own, ...env } });
+    const [command, ...words] = [...this.launcher, file, ...args] as [string, ...string[]];
+    const program = new Program(command, words, { cwd: cwd ?? this.home, env: { ...own, ...env } });
     this.#lab.watch(program);
     if (input !== undefined) program.endInput(input);
     return program;

@@ -33,10 +33,10 @@ describe('what a peer may call', () => {
     expect(mayCall(allowing(but, ['reboot']), 'reboot')).toBe(true);
   });
 
-  test('can be nothing; help, which lists it, is always there', () => {
+  test('can be nothing; help, which lists it, and ping are always there', () => {
     const nothing = denying(allowing(DEFAULT, [EVERY_COMMAND]), [EVERY_COMMAND]);
     expect(callable(nothing)).toEqual([]);
-    expect(mayCall(nothing, 'help')).toBe(true);
+    expect(['help', 'ping'].every((name) => mayCall(nothing, name))).toBe(true);
   });
 
   test('follows the last thing that was said of each command', () => {
