@@ -8,7 +8,8 @@ export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } f
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
 export { loadCommands } from './own-commands/load.ts';
-export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
+export { type PeerEntry, permissionsOf } from './peer-book.ts';
+export { checkPeerName } from './peer-name.ts';
 export {
   type Answer,
   type PeerOptions,
@@ -37,9 +38,10 @@ export {
 } from './rpc/permissions.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
+export { addressesOfThisMachine, nameOfThisMachine, peerAddLine } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';
 export type { ProbeResult } from './transport/probe.ts';
-export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
+export { DEFAULT_PORT, formatHostPort, type HostPort, parseHostPort } from './transport/resolve.ts';
 export { createEndpoint, type RequestLog, UdpEndpoint, type UdpEndpointOptions } from './udp-endpoint.ts';
 export type { CborValue } from './wire/cbor.ts';
 export { COMMAND_NAME } from './wire/messages.ts';

@@ -7,14 +7,8 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
-import {
-  checkPeerName,
-  type PeerEntry,
-  parseBook,
-  permissionsOf,
-  withoutTable,
-  withTable,
-} from './peer-book.ts';
+import { type PeerEntry, parseBook, permissionsOf, withoutTable, withTable } from './peer-book.ts';
+import { checkPeerName } from './peer-name.ts';
 import type { PeerOptions } from './remote-peer.ts';
 import { parseHostPort } from './transport/resolve.ts';
 

@@ -2,10 +2,9 @@
 import { parse, TomlError } from 'smol-toml';
 import { PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
+import { isPeerName } from './peer-name.ts';
 import { DEFAULT_ALLOW, type Permissions } from './rpc/permissions.ts';
 import { parseHostPort } from './transport/resolve.ts';
-
-const PEER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 
 interface Kind {
   readonly name: string;
@@ -56,14 +55,6 @@ export function permissionsOf({ allow = DEFAULT_ALLOW, deny = [] }: PeerEntry): 
   return { allow, deny };
 }
 
-/** @throws UdpToolError `bad-usage` */
-export function checkPeerName(name: string): void {
-  if (PEER_NAME.test(name)) return;
-  throw new UdpToolError('bad-usage', `"${name}" cannot be a peer's name.`, {
-    hint: 'Use letters, digits, dashes and underscores, 32 at most.',
-  });
-}
-
 /** @throws UdpToolError `bad-peer-book` */
 export function parseBook(text: string, path: string): PeerEntry[] {
   const refuse = (problem: string, cause?: unknown): never => {
@@ -81,7 +72,7 @@ export function parseBook(text: string, path: string): PeerEntry[] {
   }
   const entries: PeerEntry[] = [];
   for (const [name, table] of Object.entries(tables)) {
-    if (!PEER_NAME.test(name)) refuse(`"${name}" cannot be a peer's name`);
+    if (!isPeerName(name)) refuse(`"${name}" cannot be a peer's name`);
     if (typeof table !== 'object' || table === null) refuse(`"${name}" should be a table: [${name}]`);
     const fields = table as Record<string, unknown>;
     for (const [field, value] of Object.entries(fields)) {
