@@ -8,6 +8,13 @@ export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } f
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
 export { loadCommands } from './own-commands/load.ts';
+export {
+  DEFAULT_PAIRING_PORT,
+  type PairingNews,
+  type PairingQuestion,
+  type PairOptions,
+  pair,
+} from './pair.ts';
 export { type PeerEntry, permissionsOf } from './peer-book.ts';
 export { checkPeerName } from './peer-name.ts';
 export {
@@ -38,7 +45,7 @@ export {
 } from './rpc/permissions.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
-export { addressesOfThisMachine, nameOfThisMachine, peerAddLine } from './this-machine.ts';
+export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';
 export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, formatHostPort, type HostPort, parseHostPort } from './transport/resolve.ts';

@@ -55,6 +55,24 @@ export function permissionsOf({ allow = DEFAULT_ALLOW, deny = [] }: PeerEntry): 
   return { allow, deny };
 }
 
+/**
+ * What the book says already of a peer with that name and key.
+ * @throws UdpToolError `bad-usage` for a name or key that is another peer's
+ */
+export function placeFor({ name, publicKey }: PeerEntry, peers: readonly PeerEntry[]): PeerEntry | undefined {
+  const sameKey = peers.find((peer) => peer.publicKey.equals(publicKey));
+  if (sameKey?.name === name) return sameKey;
+  if (peers.some((peer) => peer.name === name)) {
+    throw new UdpToolError('bad-usage', `There is a peer "${name}" already.`, {
+      hint: `Choose another name, or first "udp-tool peer remove ${name}".`,
+    });
+  }
+  if (sameKey === undefined) return undefined;
+  throw new UdpToolError('bad-usage', `That key is trusted already, as "${sameKey.name}".`, {
+    hint: `To change it, first "udp-tool peer remove ${sameKey.name}".`,
+  });
+}
+
 /** @throws UdpToolError `bad-peer-book` */
 export function parseBook(text: string, path: string): PeerEntry[] {
   const refuse = (problem: string, cause?: unknown): never => {

@@ -32,7 +32,7 @@ const LINK_LOCAL = /^fe[89ab]/i;
 /** What to type, or to paste, on a machine that is to trust this peer. */
 export function peerAddLine({ name, publicKey, at }: AddLineOptions): string {
   const line = `udp-tool peer add ${name} ${publicKey}`;
-  return at === undefined ? line : `${line} --at ${quoted(at)}`;
+  return at === undefined ? line : `${line} --at ${shellWord(at)}`;
 }
 
 export interface AddLineOptions {
@@ -41,7 +41,7 @@ export interface AddLineOptions {
   readonly at?: string;
 }
 
-/** A shell takes the brackets of an IPv6 address for a pattern. */
-function quoted(at: string): string {
-  return /^[\w.:%-]+$/.test(at) ? at : `'${at}'`;
+/** An address as a word of a command line: a shell takes the brackets of IPv6 for a pattern. */
+export function shellWord(address: string): string {
+  return /^[\w.:%-]+$/.test(address) ? address : `'${address}'`;
 }

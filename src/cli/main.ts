@@ -8,6 +8,7 @@ import { EXIT, exitCode } from './exit-code.ts';
 import { CommandFailure } from './failure.ts';
 import { addKeygen } from './keygen.ts';
 import { failure, note } from './output.ts';
+import { addPair } from './pair.ts';
 import { addPeer } from './peer.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
@@ -35,7 +36,7 @@ function buildProgram(): Command {
     .showHelpAfterError('(see what there is with --help)')
     .configureOutput({ writeErr: (text) => note(text.trimEnd()) })
     .exitOverride();
-  for (const add of [addKeygen, addPeer, addServe, addSend, addShell, addDemo]) add(program);
+  for (const add of [addKeygen, addPair, addPeer, addServe, addSend, addShell, addDemo]) add(program);
   return program;
 }
 

@@ -25,6 +25,11 @@ export function note(line: string): void {
   process.stderr.write(`${withoutSecrets(line)}\n`);
 }
 
+/** A question to the person, who answers on the same line. */
+export function prompt(question: string): void {
+  process.stderr.write(question);
+}
+
 function withoutSecrets(text: string): string {
   return text.replace(/UDP-SECRET-KEY-1[0-9A-Z]+/gi, '[secret key]');
 }

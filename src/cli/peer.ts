@@ -182,7 +182,7 @@ async function refuseOwnKey(
   }
 }
 
-function described(entry: PeerEntry): Record<string, unknown> {
+export function described(entry: PeerEntry): Record<string, unknown> {
   const { name, publicKey, at, psk, paused } = entry;
   const { allow, deny } = permissionsOf(entry);
   return {
@@ -203,7 +203,7 @@ function checkCommandName(name: string): void {
   });
 }
 
-function tellPermissions({ allow, deny }: Permissions): string {
+export function tellPermissions({ allow, deny }: Permissions): string {
   if (allow.includes(EVERY_COMMAND)) {
     return deny.length === 0
       ? 'may call every command'
