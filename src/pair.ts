@@ -7,6 +7,7 @@ import { Pairing, type PairingEvent, type PairingOutcome } from './pairing/pairi
 import { type PeerEntry, placeFor } from './peer-book.ts';
 import { checkPeerName } from './peer-name.ts';
 import type { Address } from './session/address.ts';
+import { MAX_ADDRESSES_PER_PEER } from './session/constants.ts';
 import { nameOfThisMachine } from './this-machine.ts';
 import { monotonicClock } from './transport/clock.ts';
 import { Driver } from './transport/driver.ts';
@@ -72,7 +73,7 @@ export async function pair(options: PairOptions): Promise<PeerEntry> {
   const other = ask === undefined ? null : parseHostPort(ask, DEFAULT_PAIRING_PORT);
   await store.peers(); // what is wrong with the book is told before anybody compares codes
   const keyPair = await keyPairOf(options);
-  const addresses = other && (await resolve(other, RESOLVE_MS));
+  const addresses = other && (await resolve(other, RESOLVE_MS)).slice(0, MAX_ADDRESSES_PER_PEER);
   const socket = await UdpSocket.bind({ port: other === null ? port : 0 });
   try {
     return await new Attempt(options, { keyPair, serves, other, addresses, socket }).result;

@@ -16,7 +16,9 @@ import { addShell } from './shell.ts';
 
 const EXAMPLES = `
 Examples:
-  udp-tool keygen                                       on each machine, once
+  udp-tool pair                                         on the Pi, once: the two trust each other, without typing keys
+  udp-tool pair 192.168.2.3                             on the Mac, meanwhile
+  udp-tool keygen                                       or, on each machine, once
   udp-tool peer add mac udp1…                           on the Pi: trust the Mac
   udp-tool serve                                        on the Pi: answer
   udp-tool peer add pi udp1… --at 192.168.2.3:9999      on the Mac: trust the Pi
