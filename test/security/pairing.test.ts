@@ -135,6 +135,42 @@ describe('somebody between the machines', () => {
     expect([pi.outcome, mac.outcome]).toEqual(['no-answer', 'no-answer']);
   });
 
+  test('who shows the key of a machine whose secret he has not gets no code shown', () => {
+    const network = new VirtualNetwork(1, { delayMs: 2 });
+    const { publicKey } = keyPairFromSecret(SecretKey.generate(network.prng.bytes));
+    const keyPair = { publicKey, secretKey: SecretKey.generate(network.prng.bytes) };
+    const { pi, mac } = couple(network, { mac: { keyPair } });
+    network.run(LONG);
+    expect(pi.outcome).toBe('interfered');
+    expect([pi.code, mac.code]).toEqual([undefined, undefined]);
+  });
+
+  test('who sends another ANSWER behind the first ends it', () => {
+    const network = new VirtualNetwork(1, { delayMs: 2 });
+    network.intercept = (flight) => {
+      const datagram = decodeDatagram(flight.datagram);
+      if (datagram?.type !== 'answer') return [flight];
+      const other = encodeDatagram({ ...datagram, nonce: new Uint8Array(32).fill(1) });
+      return [flight, { ...flight, datagram: other }];
+    };
+    const { pi, mac } = couple(network, { pi: { says: undefined }, mac: { says: undefined } });
+    network.run(LONG);
+    expect([pi.outcome, mac.outcome]).toEqual(['no-answer', 'interfered']);
+    expect([pi.code, mac.code]).toEqual([undefined, undefined]);
+  });
+
+  test('who sends another REVEAL behind the first ends it', () => {
+    const network = new VirtualNetwork(1, { delayMs: 2 });
+    network.intercept = (flight) => {
+      const datagram = decodeDatagram(flight.datagram);
+      if (datagram?.type !== 'reveal') return [flight];
+      return [flight, { ...flight, datagram: encodeDatagram({ ...datagram, nonce: new Uint8Array(32) }) }];
+    };
+    const { pi, mac } = couple(network, { pi: { says: undefined }, mac: { says: undefined } });
+    network.run(SECOND);
+    expect([pi.outcome, mac.outcome]).toEqual(['interfered', 'refused']);
+  });
+
   test('cannot say yes in place of a person, nor with what the same machine said', () => {
     const network = new VirtualNetwork(1, { delayMs: 2 });
     network.record = true;
@@ -176,8 +212,7 @@ describe('somebody between the machines', () => {
       };
     });
     network.run(LONG);
-    expect(pi.book).toHaveLength(1);
-    expect(mac.book).toHaveLength(1);
+    expect([pi.outcome, mac.outcome]).toEqual(['paired', 'paired']);
   });
 });
 
@@ -197,6 +232,18 @@ describe('a second one who tries', () => {
     network.run(LONG);
     expect([pi.outcome, mac.outcome, second.outcome]).toEqual(['paired', 'paired', 'no-answer']);
     expect(pi.book.map(({ publicKey }) => `${publicKey}`)).toEqual([`${mac.keyPair.publicKey}`]);
+  });
+
+  test('gets no answer either before the first one has revealed itself', () => {
+    const network = new VirtualNetwork(1, { delayMs: 2 });
+    network.intercept = (flight) => (decodeDatagram(flight.datagram)?.type === 'reveal' ? [] : [flight]);
+    const { pi } = couple(network);
+    network.run(SECOND);
+    network.record = true;
+    new PairingHost(network, { address: MALLORY, name: 'mac', ask: [PI] });
+    network.run(SECOND);
+    expect(network.sent.filter(({ to }) => to.ip === MALLORY.ip)).toEqual([]);
+    expect(pi.events).toEqual([{ type: 'somebody-else', from: MALLORY }]);
   });
 
   test('who was first keeps the machine from nobody but in this attempt, and is seen', () => {
@@ -272,6 +319,14 @@ describe('the own key', () => {
     network.run(LONG);
     expect(mac.outcome).toBe('no-answer');
   });
+});
+
+test('an address that is none is not taken', () => {
+  const network = new VirtualNetwork(1, { delayMs: 2 });
+  const { pi, mac } = couple(network, { mac: { at: 'mac.local' } }); // these machines want a port
+  network.run(LONG);
+  expect(pi.outcome).toBe('interfered');
+  expect(mac.book).toEqual([]);
 });
 
 describe('damaged datagrams', () => {

@@ -78,6 +78,15 @@ describe('two machines', () => {
     expect([pi.outcome, mac.outcome]).toEqual(['paired', 'paired']);
   });
 
+  test('show the code on both also when the one that waits was not heard at first', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    network.intercept = (flight) => (flight.from.ip === PI.ip && network.datagrams === 4 ? [] : [flight]);
+    const { pi, mac } = couple(network, { pi: { says: undefined }, mac: { says: undefined } });
+    network.run(SECOND);
+    expect(mac.code).toMatch(/^\d{6}$/);
+    expect(mac.code).toBe(pi.code);
+  });
+
   test('find each other where the asking one has several addresses to try', () => {
     const network = new VirtualNetwork(1, { delayMs: 5 });
     const { pi, mac } = couple(network, { mac: { ask: [{ ip: '10.0.0.1', port: 1 }, PI] } });
