@@ -64,7 +64,7 @@ export function placeFor({ name, publicKey }: PeerEntry, peers: readonly PeerEnt
   if (sameKey?.name === name) return sameKey;
   if (peers.some((peer) => peer.name === name)) {
     throw new UdpToolError('bad-usage', `There is a peer "${name}" already.`, {
-      hint: `Choose another name, or first "udp-tool peer remove ${name}".`,
+      hint: `Choose another name ("pair" takes it with --name), or first "udp-tool peer remove ${name}".`,
     });
   }
   if (sameKey === undefined) return undefined;
