@@ -1,4 +1,4 @@
-/** Times are milliseconds of a monotonic clock. Fixed by the protocol (PROTOCOL §B.5). */
+/** Times are milliseconds of a monotonic clock. Fixed by the protocol (PROTOCOL §B.4). */
 
 export const RESEND_MS = 500;
 /** From the first datagram to the code, and again from the code to the yes of both people. */

@@ -20,6 +20,7 @@ export interface PairingHostOptions {
   readonly at?: string;
   readonly ask?: readonly Address[];
   readonly keyPair?: KeyPair;
+  readonly nonce?: Uint8Array;
   /** What the person says when the code is shown; nothing if not given. */
   readonly says?: boolean | undefined;
 }
@@ -35,7 +36,7 @@ export class PairingHost implements NetworkHost {
   readonly #network: VirtualNetwork;
 
   constructor(network: VirtualNetwork, options: PairingHostOptions) {
-    const { address, name, at = '', ask, says } = options;
+    const { address, name, at = '', ask, says, nonce } = options;
     this.#network = network;
     this.address = address;
     this.keyPair = options.keyPair ?? keyPairFromSecret(SecretKey.generate(network.prng.bytes));
@@ -45,7 +46,7 @@ export class PairingHost implements NetworkHost {
       at,
       ...(ask && { ask }),
       isAddress: (text) => /^[\w.]+:\d+$/.test(text),
-      random: network.prng.bytes,
+      random: nonce === undefined ? network.prng.bytes : () => nonce,
       onEvent: (event) => {
         this.events.push(event);
         // As with a real person and a real disk, the answer does not come in the same turn.
