@@ -4,7 +4,7 @@ import { HASH_BYTES, type Share } from './exchange.ts';
 import { OFFER_BYTES } from './offer.ts';
 
 export const NONCE_BYTES = 32;
-export const DATAGRAM_BYTES = 512;
+const DATAGRAM_BYTES = 512;
 
 const LABEL = utf8('udp-tool/1 pair');
 const Type = { HELLO: 1, ANSWER: 2, REVEAL: 3, CONFIRM: 4 } as const;
