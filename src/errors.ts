@@ -27,6 +27,11 @@ export type ErrorCode =
   | 'no-permission' // the operating system refuses
   | 'port-closed' // ICMP says nothing listens on that port
   | 'no-answer' // silence until the deadline
+  // Pairing
+  | 'codes-differ' // the person did not say that both machines show the same code
+  | 'pairing-refused' // the other machine gave up, or its person said no
+  | 'interfered' // something came that the other machine cannot have sent
+  | 'half-paired' // this machine trusts the other; whether the other does is not known
   // The other side
   | 'unknown-command'
   | 'bad-arguments'

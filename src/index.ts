@@ -19,7 +19,15 @@ export { MAX_TEXT_BYTES, type Message } from './messages/message.ts';
 export { MessageStore } from './messages/message-store.ts';
 export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { loadCommands } from './own-commands/load.ts';
-export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
+export {
+  DEFAULT_PAIRING_PORT,
+  type PairingNews,
+  type PairingQuestion,
+  type PairOptions,
+  pair,
+} from './pair.ts';
+export { type PeerEntry, permissionsOf } from './peer-book.ts';
+export { checkPeerName } from './peer-name.ts';
 export { type Ping, type PingOptions, type PingSummary, pingPeer } from './ping.ts';
 export {
   type Answer,
@@ -50,9 +58,10 @@ export {
 } from './rpc/permissions.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
+export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';
 export type { ProbeResult } from './transport/probe.ts';
-export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
+export { DEFAULT_PORT, formatHostPort, type HostPort, parseHostPort } from './transport/resolve.ts';
 export {
   createEndpoint,
   type Drop,

@@ -7,14 +7,8 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
-import {
-  checkPeerName,
-  type PeerEntry,
-  parseBook,
-  permissionsOf,
-  withoutTable,
-  withTable,
-} from './peer-book.ts';
+import { type PeerEntry, parseBook, permissionsOf, placeFor, withoutTable, withTable } from './peer-book.ts';
+import { checkPeerName } from './peer-name.ts';
 import type { PeerOptions } from './remote-peer.ts';
 import { parseHostPort } from './transport/resolve.ts';
 
@@ -152,21 +146,9 @@ export class KeyStore {
     if (entry.at !== undefined) parseHostPort(entry.at);
     if (entry.psk !== undefined) await this.#readPresharedKey(entry.psk);
     await this.#changeBook((text, peers) => {
-      const sameKey = peers.find((peer) => peer.publicKey.equals(entry.publicKey));
-      if (sameKey?.name === entry.name) {
-        return withTable(withoutTable(text, entry.name), { ...sameKey, ...entry });
-      }
-      if (peers.some((peer) => peer.name === entry.name)) {
-        throw new UdpToolError('bad-usage', `There is a peer "${entry.name}" already.`, {
-          hint: `Choose another name, or first "udp-tool peer remove ${entry.name}".`,
-        });
-      }
-      if (sameKey !== undefined) {
-        throw new UdpToolError('bad-usage', `That key is trusted already, as "${sameKey.name}".`, {
-          hint: `To change it, first "udp-tool peer remove ${sameKey.name}".`,
-        });
-      }
-      return withTable(text, entry);
+      const before = placeFor(entry, peers);
+      if (before === undefined) return withTable(text, entry);
+      return withTable(withoutTable(text, entry.name), { ...before, ...entry });
     });
   }
 

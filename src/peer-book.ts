@@ -2,10 +2,9 @@
 import { parse, TomlError } from 'smol-toml';
 import { PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
+import { isPeerName } from './peer-name.ts';
 import { DEFAULT_ALLOW, type Permissions } from './rpc/permissions.ts';
 import { parseHostPort } from './transport/resolve.ts';
-
-const PEER_NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 
 interface Kind {
   readonly name: string;
@@ -56,11 +55,21 @@ export function permissionsOf({ allow = DEFAULT_ALLOW, deny = [] }: PeerEntry): 
   return { allow, deny };
 }
 
-/** @throws UdpToolError `bad-usage` */
-export function checkPeerName(name: string): void {
-  if (PEER_NAME.test(name)) return;
-  throw new UdpToolError('bad-usage', `"${name}" cannot be a peer's name.`, {
-    hint: 'Use letters, digits, dashes and underscores, 32 at most.',
+/**
+ * What the book says already of a peer with that name and key.
+ * @throws UdpToolError `bad-usage` for a name or key that is another peer's
+ */
+export function placeFor({ name, publicKey }: PeerEntry, peers: readonly PeerEntry[]): PeerEntry | undefined {
+  const sameKey = peers.find((peer) => peer.publicKey.equals(publicKey));
+  if (sameKey?.name === name) return sameKey;
+  if (peers.some((peer) => peer.name === name)) {
+    throw new UdpToolError('bad-usage', `There is a peer "${name}" already.`, {
+      hint: `Choose another name ("pair" takes it with --name), or first "udp-tool peer remove ${name}".`,
+    });
+  }
+  if (sameKey === undefined) return undefined;
+  throw new UdpToolError('bad-usage', `That key is trusted already, as "${sameKey.name}".`, {
+    hint: `To change it, first "udp-tool peer remove ${sameKey.name}".`,
   });
 }
 
@@ -81,7 +90,7 @@ export function parseBook(text: string, path: string): PeerEntry[] {
   }
   const entries: PeerEntry[] = [];
   for (const [name, table] of Object.entries(tables)) {
-    if (!PEER_NAME.test(name)) refuse(`"${name}" cannot be a peer's name`);
+    if (!isPeerName(name)) refuse(`"${name}" cannot be a peer's name`);
     if (typeof table !== 'object' || table === null) refuse(`"${name}" should be a table: [${name}]`);
     const fields = table as Record<string, unknown>;
     for (const [field, value] of Object.entries(fields)) {

@@ -12,6 +12,7 @@ import { addInbox } from './inbox.ts';
 import { addKeygen } from './keygen.ts';
 import { addMsg } from './msg.ts';
 import { failure, note } from './output.ts';
+import { addPair } from './pair.ts';
 import { addPeer } from './peer.ts';
 import { addPing } from './ping.ts';
 import { addSend } from './send.ts';
@@ -21,7 +22,9 @@ import { addWatch } from './watch.ts';
 
 const EXAMPLES = `
 Examples:
-  udp-tool keygen                                       on each machine, once
+  udp-tool pair                                         on the Pi, once: the two trust each other, without typing keys
+  udp-tool pair 192.168.2.3                             on the Mac, meanwhile
+  udp-tool keygen                                       or, on each machine, once
   udp-tool peer add mac udp1…                           on the Pi: trust the Mac
   udp-tool serve                                        on the Pi: answer
   udp-tool peer add pi udp1… --at 192.168.2.3:9999      on the Mac: trust the Pi
@@ -43,6 +46,7 @@ function buildProgram(): Command {
     .exitOverride();
   for (const add of [
     addKeygen,
+    addPair,
     addPeer,
     addServe,
     addSend,

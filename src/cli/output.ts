@@ -39,6 +39,11 @@ export function aboveLine(lines: Interface, print: () => void): void {
   lines.prompt(true);
 }
 
+/** A question to the person, who answers on the same line. */
+export function prompt(question: string): void {
+  process.stderr.write(question);
+}
+
 function withoutSecrets(text: string): string {
   return text.replace(/UDP-SECRET-KEY-1[0-9A-Z]+/gi, '[secret key]');
 }
@@ -56,6 +61,8 @@ export function failure(error: UdpToolError, options: { json: boolean; details?:
 interface Style {
   bold(text: string): string;
   dim(text: string): string;
+  /** Whatever colours the person has chosen for the terminal; null without colour. */
+  readonly blackOnWhite: ((text: string) => string) | null;
 }
 
 /** How text looks on stdout, and on stderr. */
@@ -65,7 +72,9 @@ export const forPeople: Style = style(process.stderr);
 function style(stream: { isTTY?: boolean }): Style {
   const colour = stream.isTTY === true && !process.env['NO_COLOR'];
   const code = (on: number) => (text: string) => (colour ? `\x1b[${on}m${text}\x1b[22m` : text);
-  return { bold: code(1), dim: code(2) };
+  // Of the 256 colours, 16 to 231 are the ones that no theme changes.
+  const blackOnWhite = (text: string): string => `\x1b[38;5;16;48;5;231m${text}\x1b[0m`;
+  return { bold: code(1), dim: code(2), blackOnWhite: colour ? blackOnWhite : null };
 }
 
 /** An answer for people: text as it is, an object as lines, a list as a line each. */

@@ -9,14 +9,23 @@ import {
   type PeerEntry,
   type Permissions,
   PublicKey,
+  peerAddLine,
   permissionsOf,
   UdpToolError,
 } from '../index.ts';
 import { type KeyOptions, openKeyStore } from './context.ts';
+import {
+  type IntroductionOptions,
+  introduce,
+  tellIntroduction,
+  withIntroductionOptions,
+} from './introduction.ts';
 import { keysOption } from './options.ts';
 import { columns, data, json, note } from './output.ts';
+import { showQrCode } from './qr.ts';
 
 type JsonOptions = KeyOptions & { json?: boolean };
+type ShowOptions = JsonOptions & IntroductionOptions;
 type AddOptions = JsonOptions & { at?: string; psk?: string };
 
 export function addPeer(program: Command): void {
@@ -73,17 +82,19 @@ export function addPeer(program: Command): void {
         );
     });
 
-  peer
-    .command('show [name]')
-    .description('one of them, or without a name this machine itself')
+  const show = peer.command('show [name]').description('one of them, or without a name this machine itself');
+  withIntroductionOptions(show)
     .option('--json', 'one object')
     .addOption(keysOption())
-    .action(async (name: string | undefined, options: JsonOptions) => {
+    .action(async (name: string | undefined, options: ShowOptions) => {
       const store = await openKeyStore(options);
       if (name === undefined) {
         const { publicKey } = await store.loadKeyPair();
-        if (options.json) json({ publicKey, keys: store.dir });
+        const introduction = introduce(publicKey, options);
+        if (options.json) json({ publicKey, keys: store.dir, peerAdd: introduction.line });
         else data(publicKey.toString());
+        note('On a machine that is to ask this one, type:');
+        await tellIntroduction(introduction, options.qr);
         return;
       }
       const entry = await store.peer(name);
@@ -98,6 +109,7 @@ export function addPeer(program: Command): void {
             ]),
           ),
         );
+      if (options.qr) await showQrCode(peerAddLine(entry));
     });
 
   change('allow', 'let it call these commands too; "*" for every one', allowing);
@@ -178,7 +190,7 @@ async function refuseOwnKey(
   }
 }
 
-function described(entry: PeerEntry): Record<string, unknown> {
+export function described(entry: PeerEntry): Record<string, unknown> {
   const { name, publicKey, at, psk, paused } = entry;
   const { allow, deny } = permissionsOf(entry);
   return {
@@ -199,7 +211,7 @@ function checkCommandName(name: string): void {
   });
 }
 
-function tellPermissions({ allow, deny }: Permissions): string {
+export function tellPermissions({ allow, deny }: Permissions): string {
   if (allow.includes(EVERY_COMMAND)) {
     return deny.length === 0
       ? 'may call every command'

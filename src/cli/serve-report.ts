@@ -1,6 +1,11 @@
 /** What `serve` tells of itself, to people and as JSON; with workers, the primary tells it for all of them. */
-import { networkInterfaces } from 'node:os';
-import { type Address, type DropReason, formatAddress, type PublicKey } from '../index.ts';
+import {
+  type Address,
+  addressesOfThisMachine,
+  type DropReason,
+  formatAddress,
+  type PublicKey,
+} from '../index.ts';
 import { json, note, printable } from './output.ts';
 
 export interface ReportOptions {
@@ -35,14 +40,11 @@ const EXPLAINED: ReadonlyMap<string, string> = new Map<DropReason, string>([
   ['replayed', 'A copy of a datagram that was here before.'],
 ]);
 
-/** The addresses of this machine where a socket on all addresses is reached; link-local ones are left out. */
+/** Where others reach a socket on all IPv4 addresses. */
 function reachableAt(addresses: readonly Address[]): string[] {
   const listening = addresses.find(({ ip }) => ip === '0.0.0.0');
   if (listening === undefined) return [];
-  return Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
-    .map(({ address }) => formatAddress({ ip: address, port: listening.port }));
+  return addressesOfThisMachine('IPv4').map((ip) => formatAddress({ ip, port: listening.port }));
 }
 
 export class ServeReport {

@@ -3,7 +3,7 @@ import { lookup } from 'node:dns/promises';
 import { isIPv4, isIPv6 } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UdpToolError } from '../errors.ts';
-import type { Address } from '../session/address.ts';
+import { type Address, formatAddress } from '../session/address.ts';
 
 export const DEFAULT_PORT = 9999;
 
@@ -13,14 +13,14 @@ export interface HostPort {
 }
 
 /**
- * Reads `HOST`, `HOST:PORT`, `IPV6` or `[IPV6]:PORT`; the port is 9999 unless given.
+ * Reads `HOST`, `HOST:PORT`, `IPV6` or `[IPV6]:PORT`.
  * @throws UdpToolError `bad-usage`
  */
-export function parseHostPort(text: string): HostPort {
-  if (ipVersion(text) !== null) return usable({ host: text, port: DEFAULT_PORT });
+export function parseHostPort(text: string, defaultPort: number = DEFAULT_PORT): HostPort {
+  if (ipVersion(text) !== null) return usable({ host: text, port: defaultPort });
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
-  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   const isHost =
     host !== undefined &&
     (match?.[1] === undefined
@@ -32,6 +32,11 @@ export function parseHostPort(text: string): HostPort {
     });
   }
   return usable({ host, port });
+}
+
+/** As {@link parseHostPort} reads it. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return formatAddress({ ip: host, port });
 }
 
 /**

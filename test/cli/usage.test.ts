@@ -19,7 +19,22 @@ describe.concurrent('help', () => {
     const { code, stdout, stderr } = await pi.run('--help');
     expect(code).toBe(0);
     expect(stderr).toBe('');
-    for (const verb of ['keygen', 'peer', 'serve', 'send', 'shell', 'ping', 'doctor', 'demo'])
+    for (const verb of [
+      'keygen',
+      'pair',
+      'peer',
+      'serve',
+      'send',
+      'watch',
+      'msg',
+      'chat',
+      'inbox',
+      'outbox',
+      'shell',
+      'ping',
+      'doctor',
+      'demo',
+    ])
       expect(stdout).toMatch(new RegExp(`^  ${verb} `, 'm'));
     expect(stdout).toContain('udp-tool send time');
     expect(stdout).toContain('4 no answer in time');

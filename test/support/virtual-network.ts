@@ -28,6 +28,20 @@ export interface Flight {
 /** Sees every datagram; what it returns is delivered instead. */
 export type Interceptor = (flight: Flight) => Flight[];
 
+/** Whoever has an address on the network. */
+export interface NetworkHost {
+  readonly address: Address;
+  /** Which sources' datagrams reach it. */
+  readonly hears: (from: Address) => boolean;
+  readonly machine: {
+    receive(datagram: Uint8Array, from: Address, now: number): void;
+    timeout(now: number): void;
+    nextTimeout(): number;
+  };
+  /** Puts on the network what it has to send. */
+  flush(): void;
+}
+
 export class VirtualNetwork {
   now = 0;
   link: LinkOptions;
@@ -37,7 +51,7 @@ export class VirtualNetwork {
   record = false;
   datagrams = 0;
   readonly prng: Prng;
-  readonly #hosts = new Set<VirtualHost>();
+  readonly #hosts = new Set<NetworkHost>();
   #scheduled: { at: number; order: number; action: () => void }[] = [];
   #order = 0;
 
@@ -46,7 +60,7 @@ export class VirtualNetwork {
     this.link = link;
   }
 
-  add(host: VirtualHost): void {
+  add(host: NetworkHost): void {
     this.#hosts.add(host);
   }
 
@@ -126,7 +140,7 @@ export interface HostOptions {
   readonly group?: () => EndpointGroup;
 }
 
-export class VirtualHost {
+export class VirtualHost implements NetworkHost {
   readonly keyPair: KeyPair;
   address: Address;
   machine: RequestMachine;
