@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { cp, readdir } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { generateKeyPair, nameOfThisMachine } from '../../src/index.ts';
+import { DEFAULT_ALLOW, generateKeyPair, nameOfThisMachine } from '../../src/index.ts';
 import { decodeDatagram, encodeDatagram } from '../../src/pairing/datagrams.ts';
 import { Step } from '../../src/pairing/exchange.ts';
 import { Pairing } from '../../src/pairing/pairing.ts';
@@ -60,7 +60,7 @@ describe.concurrent('pair', () => {
     expect(await Promise.all([waiter, asker].map((program) => answers(program, 'y')))).toEqual([0, 0]);
 
     const [piKey, macKey] = [`${await pi.publicKey()}`, `${await mac.publicKey()}`];
-    const allow = ['time', 'lucky'];
+    const allow = DEFAULT_ALLOW;
     expect(lastLine(waiter)).toEqual({ event: 'paired', name: HOST, publicKey: macKey, allow });
     const at = `${LOOPBACK}:${port}`;
     expect(lastLine(asker)).toEqual({ event: 'paired', name: HOST, publicKey: piKey, at, allow });
@@ -198,7 +198,7 @@ describe.concurrent('pair with a machine that is known', () => {
     const { waiter, asker } = await meeting(pi, mac);
     expect(await Promise.all([waiter, asker].map((program) => answers(program, 'y')))).toEqual([0, 0]);
     const at = `${LOOPBACK}:9999`;
-    expect(lastLine(asker)).toMatchObject({ name: 'pi', at, allow: ['time', 'lucky', 'temp'] });
+    expect(lastLine(asker)).toMatchObject({ name: 'pi', at, allow: [...DEFAULT_ALLOW, 'temp'] });
     expect((await mac.run('peer list --json')).stdout.trim().split('\n')).toHaveLength(1);
   });
 

@@ -1,5 +1,6 @@
 import { chmod } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { DEFAULT_ALLOW } from '../../src/index.ts';
 import { Lab } from '../support/cli.ts';
 
 describe.concurrent('peer list', () => {
@@ -22,8 +23,8 @@ describe.concurrent('peer list', () => {
     const { stdout } = await mac.run('peer list --json');
     const lines = stdout.trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line))).toEqual([
-      { name: 'pi', publicKey: `${await pi.publicKey()}`, at: '127.0.0.1:7777', allow: ['time', 'lucky'] },
-      { name: 'nas', publicKey: `${await nas.publicKey()}`, allow: ['time', 'lucky'] },
+      { name: 'pi', publicKey: `${await pi.publicKey()}`, at: '127.0.0.1:7777', allow: DEFAULT_ALLOW },
+      { name: 'nas', publicKey: `${await nas.publicKey()}`, allow: DEFAULT_ALLOW },
     ]);
   });
 
@@ -50,13 +51,13 @@ describe.concurrent('peer show', () => {
     await mac.trust(pi, 7777);
     const { stdout } = await mac.run('peer show pi');
     expect(stdout).toBe(
-      `name       pi\npublicKey  ${await pi.publicKey()}\nat         127.0.0.1:7777\nallow      time lucky\n`,
+      `name       pi\npublicKey  ${await pi.publicKey()}\nat         127.0.0.1:7777\nallow      time lucky msg mail\n`,
     );
     expect(JSON.parse((await mac.run('peer show pi --json')).stdout)).toEqual({
       name: 'pi',
       publicKey: `${await pi.publicKey()}`,
       at: '127.0.0.1:7777',
-      allow: ['time', 'lucky'],
+      allow: DEFAULT_ALLOW,
     });
   });
 
