@@ -6,8 +6,8 @@
 export { builtinCommands, help, lucky, time } from './commands/index.ts';
 export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
-export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
-export { loadCommands } from './own-commands/load.ts';
+export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
+export { type LoadOptions, loadCommands } from './own-commands/load.ts';
 export { checkPeerName, type PeerEntry, permissionsOf } from './peer-book.ts';
 export {
   type Answer,
@@ -35,9 +35,30 @@ export {
   mayCall,
   type Permissions,
 } from './rpc/permissions.ts';
+export type {
+  Argv,
+  ServiceFile,
+  ServiceManager,
+  ServiceOptions,
+  ServiceScope,
+  ServiceStatus,
+} from './service/manager.ts';
+export {
+  type InstallPlan,
+  installService,
+  openForSystem,
+  planInstallation,
+  planRemoval,
+  type RemovalPlan,
+  removeService,
+  SYSTEM_KEYS,
+  serviceManager,
+  serviceStatus,
+} from './service/service.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
 export type { Clock } from './transport/clock.ts';
+export { takeInheritedSockets } from './transport/inherited-sockets.ts';
 export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, type HostPort, parseHostPort } from './transport/resolve.ts';
 export { createEndpoint, type RequestLog, UdpEndpoint, type UdpEndpointOptions } from './udp-endpoint.ts';

@@ -1,7 +1,7 @@
 /** Options that several verbs have; what their readers refuse is a usage error. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
-import { MAX_WORKERS } from '../index.ts';
+import { DEFAULT_PORT, MAX_WORKERS } from '../index.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -13,6 +13,25 @@ export function toOption(): Option {
   return new Option('--to <peer>', 'which peer; the only one with an address if not given');
 }
 
+export function hostOption(): Option {
+  const description = 'local IP address to listen on; all if not given';
+  return new Option('--host <address>', description).argParser(localAddress);
+}
+
+export function portOption(): Option {
+  return new Option('--port <number>', 'UDP port, 0 for any free one').argParser(port).default(DEFAULT_PORT);
+}
+
+export function workersOption(): Option {
+  const description = 'processes that share the port, for more than one processor';
+  return new Option('--workers <number>', description).argParser(workers).default(1);
+}
+
+export function commandsOption(): Option {
+  const description = 'commands of your own, a module or a table; may be repeated';
+  return new Option('--commands <file>', description).argParser(collected).default([], 'none');
+}
+
 /** In seconds; read as milliseconds. */
 export function timeoutOption(description: string): Option {
   return new Option('--timeout <seconds>', description)
@@ -20,21 +39,21 @@ export function timeoutOption(description: string): Option {
     .default(DEFAULT_TIMEOUT_MS, String(DEFAULT_TIMEOUT_MS / 1000));
 }
 
-export function port(text: string): number {
+function port(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value > 65_535)
     throw new InvalidArgumentError('A port is a number from 0 to 65535.');
   return value;
 }
 
-export function workers(text: string): number {
+function workers(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < 1 || value > MAX_WORKERS)
     throw new InvalidArgumentError(`Workers are a number from 1 to ${MAX_WORKERS}.`);
   return value;
 }
 
-export function localAddress(text: string): string {
+function localAddress(text: string): string {
   if (isIP(text) === 0) {
     throw new InvalidArgumentError(
       'Give an IP address of this machine, such as 192.168.2.3, without a port.',
@@ -52,6 +71,6 @@ function seconds(text: string): number {
 }
 
 /** For an option that may be repeated. */
-export function collected(value: string, before: readonly string[]): string[] {
+function collected(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }

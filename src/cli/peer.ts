@@ -66,7 +66,7 @@ export function addPeer(program: Command): void {
     });
 
   peer
-    .command('show [name]')
+    .command('show [peer]')
     .description('one of them, or without a name this machine itself')
     .option('--json', 'one object')
     .addOption(keysOption())
@@ -101,7 +101,7 @@ export function addPeer(program: Command): void {
     make: (before: Permissions, commands: readonly string[]) => Permissions,
   ): void {
     peer
-      .command(`${verb} <name> <commands...>`)
+      .command(`${verb} <peer> <commands...>`)
       .description(`${description}; a running "serve" notices at once`)
       .addOption(keysOption())
       .option('--json', 'one object')
@@ -124,7 +124,7 @@ export function addPeer(program: Command): void {
 
   for (const paused of [true, false]) {
     peer
-      .command(paused ? 'pause <name>' : 'resume <name>')
+      .command(paused ? 'pause <peer>' : 'resume <peer>')
       .description(
         paused ? 'give it no answer until "peer resume"; its sessions end at once' : 'answer it again',
       )
@@ -142,7 +142,7 @@ export function addPeer(program: Command): void {
   }
 
   peer
-    .command('remove <name>')
+    .command('remove <peer>')
     .description('trust it no longer; a running "serve" ends its sessions at once')
     .addOption(keysOption())
     .option('--json', 'one object')

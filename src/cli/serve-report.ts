@@ -2,6 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import { type Address, type DropReason, formatAddress, type PublicKey } from '../index.ts';
 import { json, note, printable } from './output.ts';
+import type { Reload } from './reload.ts';
 
 export interface ReportOptions {
   readonly verbose?: boolean;
@@ -86,6 +87,20 @@ export class ServeReport {
   peers(changes: readonly string[], count: number): void {
     if (this.#json) json({ event: 'peers', changes, count });
     note(`The peer book changed: ${changes.join(' ')}; ${counted(count, 'peer')} now.`);
+  }
+
+  reloaded(reload: Reload): void {
+    if (reload.ok) {
+      const { changes, count } = reload;
+      if (this.#json) json({ event: 'reloaded', changes, count });
+      const what = changes.length === 0 ? 'no command came or went' : changes.join(' ');
+      note(`Reloaded: ${what}; ${counted(count, 'command')} now.`);
+      return;
+    }
+    const { error } = reload;
+    if (this.#json) json({ event: 'reload-failed', error });
+    note(`Not reloaded, so the commands before still hold: ${printable(error.message)}`);
+    if (error.hint !== undefined) note(error.hint);
   }
 
   /** What was dropped so far; told is what changed. */

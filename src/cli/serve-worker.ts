@@ -2,6 +2,7 @@
 import { createEndpoint, UdpToolError, type WorkerSeat } from '../index.ts';
 import { aborted, openKeyStore } from './context.ts';
 import { type Book, bookOf, followBook } from './follow-book.ts';
+import { commandReloader } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { DROP_REPORT_MS } from './serve-report.ts';
 import { servedCommands } from './served-commands.ts';
@@ -21,10 +22,11 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
   const peers = await store.loadPeers();
   const report = (what: WorkerReport): void => seat.report(what);
   const told = options.verbose === true || options.json === true;
+  const commands = await servedCommands(options.commands);
   await using endpoint = await createEndpoint({
     keyPair: await store.loadKeyPair(),
     peers,
-    commands: await servedCommands(options.commands),
+    commands,
     worker: seat,
     ...(told && {
       onRequest: ({ peer, command, error }) => report({ type: 'request', peer, command, error: error?.code }),
@@ -35,7 +37,12 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
     onTrouble: (text: string) => report({ type: 'trouble', text }),
   };
   report({ type: 'book', book: bookOf(peers) });
-  await followBook(endpoint, store, peers, follower, seat.stop);
+  const readBook = await followBook(endpoint, store, peers, follower, seat.stop);
+  const readCommands = commandReloader(endpoint, options.commands, commands);
+  seat.onReload(async () => {
+    await readBook();
+    report({ type: 'reloaded', reload: await readCommands() });
+  });
   seat.up(endpoint.addresses);
   const drops = (): void => report({ type: 'drops', drops: endpoint.stats.drops });
   const timer = setInterval(drops, DROP_REPORT_MS);

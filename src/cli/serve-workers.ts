@@ -2,12 +2,15 @@
 import { WorkerGroup } from '../index.ts';
 import { aborted, interruption, openKeyStore } from './context.ts';
 import { type Book, bookChanges, bookOf } from './follow-book.ts';
+import { atHangup, type Reload } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { ServeReport } from './serve-report.ts';
 import { readReport } from './worker-reports.ts';
 
 export async function serveByWorkers(options: ServeOptions): Promise<void> {
   const stop = interruption();
+  let reload = async (): Promise<void> => {}; // until they serve, nothing that was read can be old
+  atHangup(() => reload());
   const store = await openKeyStore(options);
   const { publicKey } = await store.loadKeyPair();
   const report = new ServeReport(options);
@@ -26,6 +29,7 @@ export async function serveByWorkers(options: ServeOptions): Promise<void> {
   });
   report.listening(group.addresses, publicKey, reports.peers, options.workers);
   reports.begin();
+  reload = () => reports.reloads(group.reload());
   await aborted(stop);
   await group.close();
   report.line('Stopped.');
@@ -44,6 +48,10 @@ class WorkerReports {
   /** What a worker that lives dropped, and what those that ended did. */
   readonly #drops = new Map<number, ReadonlyMap<string, number>>();
   readonly #dropsOfEnded = new Map<string, number>();
+  /** The workers that are to tell how they reloaded, and what the others told. */
+  readonly #reloading = new Set<number>();
+  readonly #reloads = new Map<string, Reload>();
+  #reloaded: () => void = () => {};
 
   constructor(report: ServeReport, book: Book) {
     this.#report = report;
@@ -77,10 +85,31 @@ class WorkerReports {
       case 'trouble':
         this.#trouble(report.text, worker);
         break;
+      case 'reloaded':
+        this.#reloads.set(JSON.stringify(report.reload), report.reload);
+        this.#endReload(worker);
+        break;
     }
   }
 
+  /** Resolves once these workers have told how they reloaded, which is then told once, or ended. */
+  reloads(workers: readonly number[]): Promise<void> {
+    for (const worker of workers) this.#reloading.add(worker);
+    return new Promise((done) => {
+      this.#reloaded = done;
+      if (workers.length === 0) done();
+    });
+  }
+
+  #endReload(worker: number): void {
+    if (!this.#reloading.delete(worker) || this.#reloading.size > 0) return;
+    for (const reload of this.#reloads.values()) this.#report.reloaded(reload);
+    this.#reloads.clear();
+    this.#reloaded();
+  }
+
   ended(worker: number): void {
+    this.#endReload(worker);
     this.#books.delete(worker);
     for (const [reason, count] of this.#drops.get(worker) ?? [])
       this.#dropsOfEnded.set(reason, (this.#dropsOfEnded.get(reason) ?? 0) + count);

@@ -1,9 +1,10 @@
 /** `serve`: answers the peers, in this process or by workers. */
 import type { Command } from 'commander';
-import { createEndpoint, DEFAULT_PORT, WorkerSeat } from '../index.ts';
+import { createEndpoint, takeInheritedSockets, UdpToolError, WorkerSeat } from '../index.ts';
 import { aborted, interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
-import { collected, keysOption, localAddress, port, workers } from './options.ts';
+import { commandsOption, hostOption, keysOption, portOption, workersOption } from './options.ts';
+import { atHangup, commandReloader } from './reload.ts';
 import { DROP_REPORT_MS, type ReportOptions, ServeReport } from './serve-report.ts';
 import { serveAsWorker } from './serve-worker.ts';
 import { serveByWorkers } from './serve-workers.ts';
@@ -19,26 +20,37 @@ export interface ServeOptions extends KeyOptions, ReportOptions {
 export function addServe(program: Command): void {
   program
     .command('serve')
-    .description('answer the peers, until Ctrl-C')
-    .option('--host <address>', 'local IP address to listen on; all if not given', localAddress)
-    .option('--port <number>', 'UDP port, 0 for any free one', port, DEFAULT_PORT)
-    .option('--workers <number>', 'processes that share the port, for more than one processor', workers, 1)
-    .option('--commands <file>', 'commands of your own, a module or a table; may be repeated', collected, [])
+    .description('answer the peers, until Ctrl-C; at SIGHUP read the commands and the peer book anew')
+    .addOption(hostOption())
+    .addOption(portOption())
+    .addOption(workersOption())
+    .addOption(commandsOption())
     .addOption(keysOption())
     .option('-v, --verbose', 'one line a request, and what was dropped and why')
-    .option('--json', 'one object a line on stdout: listening, request, dropped, peers')
+    .option('--json', 'one object a line on stdout: listening, request, dropped, peers, reloaded')
     .action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const seat = await WorkerSeat.take();
-  if (seat !== null) await serveAsWorker(seat, options);
-  else if (options.workers > 1) await serveByWorkers(options);
-  else await serveAlone(options);
+  const sockets = takeInheritedSockets();
+  if (seat !== null) {
+    await serveAsWorker(seat, options);
+  } else if (options.workers === 1) {
+    await serveAlone(options, sockets);
+  } else if (sockets.length === 0) {
+    await serveByWorkers(options);
+  } else {
+    throw new UdpToolError('bad-usage', 'Workers cannot share a socket that the service manager holds.', {
+      hint: 'Leave --workers away, or the socket unit.',
+    });
+  }
 }
 
-async function serveAlone(options: ServeOptions): Promise<void> {
+async function serveAlone(options: ServeOptions, sockets: readonly number[]): Promise<void> {
   const stop = interruption();
+  let reload = async (): Promise<void> => {}; // until it serves, nothing that was read can be old
+  atHangup(() => reload());
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
   const peers = await store.loadPeers();
@@ -50,6 +62,7 @@ async function serveAlone(options: ServeOptions): Promise<void> {
     commands,
     port: options.port,
     ...(options.host === undefined ? {} : { ip: options.host }),
+    sockets,
     onRequest: ({ peer, command, error }) => report.request({ peer, command, error: error?.code }),
   });
   report.listening(endpoint.addresses, keyPair.publicKey, peers.length);
@@ -61,7 +74,12 @@ async function serveAlone(options: ServeOptions): Promise<void> {
     },
     onTrouble: (text: string) => report.line(text),
   };
-  await followBook(endpoint, store, peers, follower, stop);
+  const readBook = await followBook(endpoint, store, peers, follower, stop);
+  const readCommands = commandReloader(endpoint, options.commands, commands);
+  reload = async () => {
+    await readBook();
+    report.reloaded(await readCommands());
+  };
   const timer = setInterval(() => report.drops(endpoint.stats.drops), DROP_REPORT_MS);
   await aborted(stop);
   clearInterval(timer);

@@ -1,5 +1,6 @@
 /** What a worker of `serve` tells the primary, which alone prints. */
 import type { Book } from './follow-book.ts';
+import type { Reload } from './reload.ts';
 import type { DropCounts, RequestReport } from './serve-report.ts';
 
 export type WorkerReport =
@@ -8,7 +9,9 @@ export type WorkerReport =
   /** The peers that it trusts now. */
   | { readonly type: 'book'; readonly book: Book }
   /** Why it cannot follow the peer book. */
-  | { readonly type: 'trouble'; readonly text: string };
+  | { readonly type: 'trouble'; readonly text: string }
+  /** It was told to read anew what it read. */
+  | { readonly type: 'reloaded'; readonly reload: Reload };
 
 export function readReport(value: unknown): WorkerReport | null {
   if (typeof value !== 'object' || value === null || !('type' in value)) return null;
@@ -31,9 +34,20 @@ export function readReport(value: unknown): WorkerReport | null {
       const { text } = fields;
       return isText(text) ? { type: 'trouble', text } : null;
     }
+    case 'reloaded': {
+      const { reload } = fields;
+      return isReload(reload) ? { type: 'reloaded', reload } : null;
+    }
     default:
       return null;
   }
+}
+
+function isReload(value: unknown): value is Reload {
+  if (typeof value !== 'object' || value === null) return false;
+  const { ok, changes, count, error }: Record<string, unknown> = { ...value };
+  if (ok === true) return Array.isArray(changes) && changes.every(isText) && isNumber(count);
+  return ok === false && isRecordOf(error, isText) && isText(error['code']) && isText(error['message']);
 }
 
 function isText(value: unknown): value is string {
