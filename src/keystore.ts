@@ -71,7 +71,8 @@ export async function secretCredential(): Promise<string | undefined> {
   const dir = process.env['CREDENTIALS_DIRECTORY'];
   if (dir === undefined || !isAbsolute(dir)) return undefined;
   const path = join(dir, SECRET_CREDENTIAL);
-  return (await exists(path)) ? path : undefined;
+  // One that is there and cannot be looked at is told of when it is read.
+  return (await exists(path).catch(() => true)) ? path : undefined;
 }
 
 export class KeyStore {
@@ -242,6 +243,9 @@ export class KeyStore {
         const text = await this.#readBook();
         const changed = change(text, parseBook(text, path));
         parseBook(changed, path);
+        // A book that others may read, as that of a service of the system, stays so.
+        const before = await stat(path).catch(() => null);
+        if (before !== null) await file.chmod(before.mode & 0o755);
         await file.writeFile(changed);
         await file.sync();
         await rename(temporary, path);

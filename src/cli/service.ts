@@ -108,8 +108,7 @@ async function installVerb(options: InstallOptions): Promise<void> {
   await store.loadPeers();
   await servedCommands(service.commands);
   if (scope === 'system') await openForSystem(service);
-  await installService(plan);
-  await tellStatus(options, await serviceStatus(manager, name));
+  tellStatus(options, await installService(manager, name, plan));
   note(`What it logs: ${manager.log(name)}`);
   if (scope === 'user' && process.platform === 'linux')
     note(
@@ -118,7 +117,7 @@ async function installVerb(options: InstallOptions): Promise<void> {
 }
 
 async function statusVerb(options: WhichOptions): Promise<void> {
-  await tellStatus(options, await serviceStatus(serviceManager(scopeOf(options)), options.name));
+  tellStatus(options, await serviceStatus(serviceManager(scopeOf(options)), options.name));
 }
 
 async function removeVerb(options: WhichOptions): Promise<void> {
@@ -134,7 +133,7 @@ async function removeVerb(options: WhichOptions): Promise<void> {
   for (const path of plan.files) note(`Deleted ${path}`);
 }
 
-async function tellStatus({ name, json: asJson }: WhichOptions, status: ServiceStatus): Promise<void> {
+function tellStatus({ name, json: asJson }: WhichOptions, status: ServiceStatus): void {
   if (asJson) {
     json({ name, ...status });
     return;

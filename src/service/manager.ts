@@ -53,7 +53,8 @@ export interface ServiceManager {
   readonly forget: readonly Argv[];
   /** Prints what {@link readStatus} reads. */
   status(name: string): Argv;
-  readStatus(printed: string): ServiceStatus;
+  /** Null when that says nothing of the service, since the manager could not be asked. */
+  readStatus(printed: string, exitCode: number | null): ServiceStatus | null;
   /** The command by which a person sees what the service logged. */
   log(name: string): string;
 }

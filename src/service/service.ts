@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { launchd } from './launchd.ts';
 import {
@@ -89,8 +90,15 @@ async function isOurs(path: string): Promise<boolean> {
   });
 }
 
-/** @throws UdpToolError `service-failed`, `no-permission` */
-export async function installService({ remove, folders, files, run }: InstallPlan): Promise<void> {
+/** How long a service is watched that was started just now: it fails within this, if it does. */
+const WATCHED_MS = 1_500;
+
+/** @throws UdpToolError `no-permission`, and `service-failed` also where the service ends as soon as it is started */
+export async function installService(
+  manager: ServiceManager,
+  name: string,
+  { remove, folders, files, run }: InstallPlan,
+): Promise<ServiceStatus> {
   await removeService(remove);
   try {
     for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -99,6 +107,16 @@ export async function installService({ remove, folders, files, run }: InstallPla
     throw failed('write', files[0]?.path ?? '', cause);
   }
   for (const argv of run) await runTool(argv);
+  await delay(WATCHED_MS);
+  const status = await serviceStatus(manager, name);
+  if (status.running) return status;
+  throw new UdpToolError(
+    'service-failed',
+    `The service "${name}" ended when it was started: ${status.state}.`,
+    {
+      hint: `See why with: ${manager.log(name)}`,
+    },
+  );
 }
 
 /** @throws UdpToolError `service-failed`, `no-permission` */
@@ -117,8 +135,11 @@ export async function removeService({ stop, files, forget }: RemovalPlan): Promi
 /** @throws UdpToolError `bad-usage`, `service-failed` */
 export async function serviceStatus(manager: ServiceManager, name: string): Promise<ServiceStatus> {
   checkServiceName(name);
-  const { printed } = await tool(manager.status(name));
-  return manager.readStatus(printed);
+  const argv = manager.status(name);
+  const said = await tool(argv);
+  const status = manager.readStatus(said.printed, said.code);
+  if (status === null) throw refused(argv, said);
+  return status;
 }
 
 /**
@@ -130,9 +151,8 @@ export async function openForSystem({ node, script, keys, commands }: ServiceOpt
   for (const path of [node, script, dirname(keys), ...commands]) await refuseUnreadable(path);
   try {
     await chmod(keys, 0o755);
-    await chmod(join(keys, 'peers.toml'), 0o644).catch((cause: unknown) => {
-      if (!hasSystemCode(cause, 'ENOENT')) throw cause;
-    });
+    const book = await open(join(keys, 'peers.toml'), 'a');
+    await book.chmod(0o644).finally(() => book.close());
   } catch (cause) {
     throw failed('open', keys, cause);
   }
@@ -174,15 +194,24 @@ async function write({ path, text }: ServiceFile): Promise<void> {
 }
 
 async function runTool(argv: Argv): Promise<void> {
-  const { code, complaint } = await tool(argv);
-  if (code === 0) return;
+  const said = await tool(argv);
+  if (said.code !== 0) throw refused(argv, said);
+}
+
+function refused(argv: Argv, { code, complaint }: Said): UdpToolError {
   const why = complaint.trim().split('\n')[0] || `exit code ${code}`;
-  throw new UdpToolError('service-failed', `"${argv.join(' ')}" failed: ${why}`, {
-    hint: 'Say it yourself to see more. With --system, root has to say it.',
+  return new UdpToolError('service-failed', `"${argv.join(' ')}" failed: ${why}`, {
+    hint: 'A service of the system is for root; one of a user for who is logged in as that user, not by su or sudo.',
   });
 }
 
-function tool(argv: Argv): Promise<{ code: number | null; printed: string; complaint: string }> {
+interface Said {
+  readonly code: number | null;
+  readonly printed: string;
+  readonly complaint: string;
+}
+
+function tool(argv: Argv): Promise<Said> {
   const [file = '', ...args] = argv;
   return new Promise((done, fail) => {
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });

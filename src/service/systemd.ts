@@ -166,7 +166,8 @@ function commandWord(text: string): string {
 
 const PROPERTIES = ['LoadState', 'ActiveState', 'SubState', 'UnitFileState', 'MainPID'] as const;
 
-function readStatus(printed: string): ServiceStatus {
+function readStatus(printed: string, exitCode: number | null): ServiceStatus | null {
+  if (exitCode !== 0) return null; // also of a service that there is not, `show` shows something
   const properties = new Map(
     printed.split('\n').map((line) => {
       const [name = '', ...value] = line.split('=');
