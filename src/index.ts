@@ -46,7 +46,7 @@ export type {
 export {
   type InstallPlan,
   installService,
-  openForSystem,
+  openForOwnUser,
   planInstallation,
   planRemoval,
   type RemovalPlan,

@@ -23,10 +23,10 @@ function report(error: unknown): number {
   return EXIT.FAILED;
 }
 
-// A reader that has seen enough, as in `udp-tool send help | head -1`, is no failure.
+// A reader that has seen enough, as in `udp-tool send help | head -1`, is no failure; nor is a terminal that was closed.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error) => {
-    if (!('code' in error) || error.code !== 'EPIPE') throw error;
+    if (!('code' in error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) throw error;
   });
 }
 

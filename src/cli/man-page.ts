@@ -1,5 +1,5 @@
 /** The man page, from the definitions that `--help` shows. `npm run build` writes it to dist/man. */
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { EXIT_MEANINGS } from './exit-code.ts';
 import { ENVIRONMENT, EXAMPLES, FILES } from './manual.ts';
 
@@ -16,7 +16,7 @@ export function manPage(program: Command): string {
     '.SH SYNOPSIS',
     `${bold(name)} ${roff(program.createHelp().commandUsage(program).slice(name.length).trim())}`,
     '.SH OPTIONS',
-    ...options(program),
+    ...options(program, () => true),
     '.SH COMMANDS',
     ...leaves(program).flatMap((command) => verb(name, command)),
     '.SH EXAMPLES',
@@ -49,14 +49,16 @@ function verb(program: string, command: Command): string[] {
     ...help
       .visibleArguments(command)
       .flatMap((argument) => item(italic(argument.name()), help.argumentDescription(argument))),
-    ...options(command),
+    // That every verb has it, OPTIONS says.
+    ...options(command, ({ long }) => long !== '--help'),
   ];
 }
 
-function options(command: Command): string[] {
+function options(command: Command, isShown: (option: Option) => boolean): string[] {
   const help = command.createHelp();
   return help
     .visibleOptions(command)
+    .filter(isShown)
     .flatMap((option) => item(bold(help.optionTerm(option)), help.optionDescription(option)));
 }
 

@@ -6,7 +6,7 @@ import {
   type Argv,
   type InstallPlan,
   installService,
-  openForSystem,
+  openForOwnUser,
   planInstallation,
   planRemoval,
   type RemovalPlan,
@@ -107,7 +107,7 @@ async function installVerb(options: InstallOptions): Promise<void> {
   await store.loadKeyPair();
   await store.loadPeers();
   await servedCommands(service.commands);
-  if (scope === 'system') await openForSystem(service);
+  if (manager.hasOwnUser) await openForOwnUser(service);
   tellStatus(options, await installService(manager, name, plan));
   note(`What it logs: ${manager.log(name)}`);
   if (scope === 'user' && process.platform === 'linux')

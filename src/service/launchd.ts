@@ -18,7 +18,7 @@ export function launchd(scope: ServiceScope): ServiceManager {
   const path = (name: string): string => join(folder, `${name}.plist`);
   const log = (name: string): string => join(library, 'Logs', `${name}.log`);
   return {
-    scope,
+    hasOwnUser: false,
     paths: (name) => [path(name)],
     files: (service) => [{ path: path(service.name), text: propertyList(service, log(service.name)) }],
     folders: () => [],

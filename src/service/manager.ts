@@ -38,7 +38,8 @@ export interface ServiceStatus {
 }
 
 export interface ServiceManager {
-  readonly scope: ServiceScope;
+  /** Whether the service runs as a user that is nobody else, and so reads what everybody may. */
+  readonly hasOwnUser: boolean;
   /** Every file that a service of that name may have here. */
   paths(name: string): readonly string[];
   /** The files of a service. @throws UdpToolError `bad-usage` for what cannot be written into them */
@@ -88,10 +89,9 @@ export function serveArgv(service: ServiceOptions, listens: boolean): string[] {
     ...(workers > 1 ? ['--workers', String(workers)] : []),
     ...commands.flatMap((file) => ['--commands', file]),
   ];
-  const bad = argv.find((word) => CONTROL.test(word));
-  if (bad !== undefined) {
-    throw new UdpToolError('bad-usage', `A service cannot have ${JSON.stringify(bad)} in its command line.`, {
-      hint: 'Rename what has a line break or another control character in its name.',
+  if (argv.some((word) => CONTROL.test(word))) {
+    throw new UdpToolError('bad-usage', 'A path of the service has a line break or the like in its name.', {
+      hint: 'Rename that file or folder: the key folder, a file of commands, or one above them.',
     });
   }
   return argv;

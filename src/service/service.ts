@@ -103,10 +103,14 @@ export async function installService(
   try {
     for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const file of files) await write(file);
+    for (const argv of run) await runTool(argv);
   } catch (cause) {
-    throw failed('write', files[0]?.path ?? '', cause);
+    // Half a service is none.
+    await planRemoval(manager, name)
+      .then(removeService)
+      .catch(() => {});
+    throw failed('install', name, cause);
   }
-  for (const argv of run) await runTool(argv);
   await delay(WATCHED_MS);
   const status = await serviceStatus(manager, name);
   if (status.running) return status;
@@ -114,7 +118,7 @@ export async function installService(
     'service-failed',
     `The service "${name}" ended when it was started: ${status.state}.`,
     {
-      hint: `See why with: ${manager.log(name)}`,
+      hint: `See why with: ${manager.log(name)}   It is tried again and again; "udp-tool service remove" ends that.`,
     },
   );
 }
@@ -143,11 +147,11 @@ export async function serviceStatus(manager: ServiceManager, name: string): Prom
 }
 
 /**
- * Makes what a service of the system reads readable for the user of its own that it runs as: the key folder and the peer
- * book, in which there is no secret. Refuses what of the program others cannot read.
+ * For a service with a user of its own: lets everybody read the key folder and the peer book, in which there is no secret,
+ * and refuses what of the program others cannot read. The secret key comes to the service as a credential.
  * @throws UdpToolError `bad-usage`, `no-permission`
  */
-export async function openForSystem({ node, script, keys, commands }: ServiceOptions): Promise<void> {
+export async function openForOwnUser({ node, script, keys, commands }: ServiceOptions): Promise<void> {
   for (const path of [node, script, dirname(keys), ...commands]) await refuseUnreadable(path);
   try {
     await chmod(keys, 0o755);

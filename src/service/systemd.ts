@@ -1,6 +1,7 @@
 /** The units of systemd: systemd.service(5), systemd.socket(5), systemd.exec(5). */
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
+import { UdpToolError } from '../errors.ts';
 import { SECRET_CREDENTIAL } from '../keystore.ts';
 import { formatAddress, isIPv6Address } from '../session/address.ts';
 import {
@@ -62,7 +63,7 @@ export function systemd(scope: ServiceScope): ServiceManager {
   const systemctl = (...args: readonly string[]): Argv => ['systemctl', ...manager, ...args];
   const names = (paths: readonly string[]): string[] => paths.map((path) => basename(path));
   return {
-    scope,
+    hasOwnUser: scope === 'system',
     paths: (name) => [join(folder, `${name}.socket`), join(folder, `${name}.service`)],
     files(service) {
       const socket = socketUnit(service);
@@ -125,7 +126,7 @@ export function serviceUnit(service: ServiceOptions, scope: ServiceScope): strin
       'Service',
       [
         'Type=exec',
-        `ExecStart=${serveArgv(service, !hasSocket).map(commandWord).join(' ')}`,
+        `ExecStart=${commandLine(serveArgv(service, !hasSocket))}`,
         'ExecReload=kill -HUP $MAINPID',
         'Restart=on-failure',
         `RestartSec=${RESTART_S}`,
@@ -134,7 +135,8 @@ export function serviceUnit(service: ServiceOptions, scope: ServiceScope): strin
         ...(isSystem
           ? [`StateDirectory=${name}`, 'StateDirectoryMode=0700']
           : MESSAGE_FOLDERS.map((folder) => `ReadWritePaths=${word(`-${join(keys, folder)}`)}`)),
-        `ProtectHome=${inHome ? 'read-only' : 'yes'}`,
+        // The credentials of a user's service are below /run/user, which counts as a home.
+        `ProtectHome=${isSystem && !inHome ? 'yes' : 'read-only'}`,
         ...HARDENING,
         ...(isSystem ? SYSTEM_HARDENING : []),
       ],
@@ -159,9 +161,17 @@ function word(text: string): string {
   return `"${escaped.replace(/["\\]/g, '\\$&')}"`;
 }
 
-/** In a command line, where variables are replaced too: systemd.service(5) COMMAND LINES. */
-function commandWord(text: string): string {
-  return word(text).replaceAll('$', '$$$$');
+/**
+ * systemd.service(5) COMMAND LINES: in arguments, variables are replaced too; and what is to be executed cannot have
+ * certain characters in its name, however they are quoted.
+ */
+function commandLine([program = '', ...args]: readonly string[]): string {
+  if (/["'\\]/.test(program)) {
+    throw new UdpToolError('bad-usage', `systemd starts no program with quotes in its path: ${program}`, {
+      hint: 'Use a Node that is installed elsewhere.',
+    });
+  }
+  return [word(program), ...args.map((arg) => word(arg).replaceAll('$', '$$$$'))].join(' ');
 }
 
 const PROPERTIES = ['LoadState', 'ActiveState', 'SubState', 'UnitFileState', 'MainPID'] as const;
