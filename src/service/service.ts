@@ -105,10 +105,7 @@ export async function installService(
     for (const file of files) await write(file);
     for (const argv of run) await runTool(argv);
   } catch (cause) {
-    // Half a service is none.
-    await planRemoval(manager, name)
-      .then(removeService)
-      .catch(() => {});
+    await undo(manager, name);
     throw failed('install', name, cause);
   }
   await delay(WATCHED_MS);
@@ -121,6 +118,14 @@ export async function installService(
       hint: `See why with: ${manager.log(name)}   It is tried again and again; "udp-tool service remove" ends that.`,
     },
   );
+}
+
+/** Half a service is none: whatever can be taken back is. */
+async function undo(manager: ServiceManager, name: string): Promise<void> {
+  const { stop, files, forget } = await planRemoval(manager, name);
+  for (const argv of stop) await tool(argv).catch(() => {});
+  for (const path of files) await unlink(path).catch(() => {});
+  for (const argv of forget) await tool(argv).catch(() => {});
 }
 
 /** @throws UdpToolError `service-failed`, `no-permission` */
