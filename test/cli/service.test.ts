@@ -272,7 +272,7 @@ describe
         await manager.shows(/^dropped, unknown-tag: 1 in all/m, 'stderr');
         expect(await asking.end()).toMatchObject({ code: 0 });
         manager.endInput();
-      expect(await manager.end()).toMatchObject({ code: 0 });
+        expect(await manager.end()).toMatchObject({ code: 0 });
       });
 
       test('are not for workers, which is said', async () => {
