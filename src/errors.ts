@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'key-unsafe' // key files that other users can read or replace
   | 'bad-peer-book' // the peer book cannot be understood
   | 'bad-commands' // a file of own commands that cannot be used
+  | 'service-failed' // the service manager refuses, is not there, or a file of somebody else's is in the way
   | 'unknown-peer' // no peer of that name
   | 'no-address' // the peer has no address to send to
   | 'too-large' // more than one request, or one answer, can carry

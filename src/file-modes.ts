@@ -23,7 +23,7 @@ export async function refuseIfOpen(path: string, forbidden: number, mend = '600'
     });
   }
   if ((mode & forbidden) === 0) return;
-  const can = forbidden === 0o077 ? 'read' : 'change';
+  const can = (mode & forbidden & 0o044) !== 0 ? 'read' : 'change';
   throw new UdpToolError('key-unsafe', `Other users of this machine can ${can} ${path}.`, {
     hint: `Close it with "chmod ${mend} ${path}".`,
   });

@@ -11,14 +11,14 @@ export { type Diagnosis, type ExamineOptions, examine } from './doctor/examine.t
 export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
-export { generateKeyPair, KeyStore, keyFolder } from './keystore.ts';
+export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
 export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';
 export { Courier, type CourierOptions } from './messages/courier.ts';
 export { type Correspondent, deliver, fetchMail } from './messages/delivery.ts';
 export { MAX_TEXT_BYTES, type Message } from './messages/message.ts';
 export { MessageStore } from './messages/message-store.ts';
-export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
-export { loadCommands } from './own-commands/load.ts';
+export { DEFAULT_METRICS_PORT, Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
+export { type LoadOptions, loadCommands } from './own-commands/load.ts';
 export {
   DEFAULT_PAIRING_PORT,
   type PairingNews,
@@ -56,10 +56,31 @@ export {
   mayCall,
   type Permissions,
 } from './rpc/permissions.ts';
+export type {
+  Argv,
+  ServiceFile,
+  ServiceManager,
+  ServiceOptions,
+  ServiceScope,
+  ServiceStatus,
+} from './service/manager.ts';
+export {
+  type InstallPlan,
+  installService,
+  openForOwnUser,
+  planInstallation,
+  planRemoval,
+  type RemovalPlan,
+  removeService,
+  SYSTEM_KEYS,
+  serviceManager,
+  serviceStatus,
+} from './service/service.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
 export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';
+export { takeInheritedSockets } from './transport/inherited-sockets.ts';
 export type { ProbeResult } from './transport/probe.ts';
 export { DEFAULT_PORT, formatHostPort, type HostPort, parseHostPort } from './transport/resolve.ts';
 export {

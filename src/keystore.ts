@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
 import { chmod, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
@@ -16,6 +16,8 @@ const SECRET_FILE = 'secret.key';
 const BOOK_FILE = 'peers.toml';
 /** The new book while it is written; that it exists keeps a second writer away. */
 const NEW_BOOK_FILE = 'peers.toml.new';
+/** The name of the secret key among the credentials that systemd hands to a service: `LoadCredential=` of its unit. */
+export const SECRET_CREDENTIAL = 'udp-tool.secret.key';
 const WATCH_SETTLE_MS = 100;
 
 /** A new keypair from the system's cryptographic source. */
@@ -55,11 +57,26 @@ async function isOurs(dir: string): Promise<boolean> {
   }
 }
 
+/**
+ * The secret key that the service manager hands to this process, systemd.exec(5) CREDENTIALS: so a service needs no right
+ * to read the key folder's. Undefined where there is none.
+ */
+export async function secretCredential(): Promise<string | undefined> {
+  const dir = process.env['CREDENTIALS_DIRECTORY'];
+  if (dir === undefined || !isAbsolute(dir)) return undefined;
+  const path = join(dir, SECRET_CREDENTIAL);
+  // One that is there and cannot be looked at is told of when it is read.
+  return (await exists(path).catch(() => true)) ? path : undefined;
+}
+
 export class KeyStore {
   readonly dir: string;
+  readonly #credential: string | undefined;
 
-  constructor(dir: string) {
+  /** @param credential a file that takes the place of the folder's secret key, as {@link secretCredential} gives it */
+  constructor(dir: string, credential?: string) {
     this.dir = dir;
+    this.#credential = credential;
   }
 
   /** @throws UdpToolError `key-exists`: a keypair is never overwritten; `no-permission`; `failed` */
@@ -90,15 +107,15 @@ export class KeyStore {
 
   /** @throws UdpToolError `key-missing`, `key-unsafe`, `bad-key`, `no-permission` */
   async loadKeyPair(): Promise<KeyPair> {
-    const path = this.#path(SECRET_FILE);
+    const path = this.#credential ?? this.#path(SECRET_FILE);
     const text = await this.#read(path, 'read the secret key');
     if (text === null) {
       throw new UdpToolError('key-missing', `There is no key in ${this.dir}.`, {
         hint: 'Make one with "udp-tool keygen", or say where it is with --keys DIR.',
       });
     }
-    await refuseIfOpen(this.dir, 0o022, '700');
-    await refuseIfOpen(path, 0o077);
+    await refuseIfOpen(dirname(path), 0o022, '700');
+    await refuseIfOpen(path, this.#credential === undefined ? 0o077 : OPEN_CREDENTIAL);
     const line = text.split('\n').find((candidate) => candidate.trim() !== '' && !candidate.startsWith('#'));
     try {
       return keyPairFromSecret(SecretKey.parse(line ?? ''));
@@ -208,6 +225,9 @@ export class KeyStore {
         const text = await this.#readBook();
         const changed = change(text, parseBook(text, path));
         parseBook(changed, path);
+        // A book that others may read, as that of a service of the system, stays so.
+        const before = await stat(path).catch(() => null);
+        if (before !== null) await file.chmod(before.mode & 0o755);
         await file.writeFile(changed);
         await file.sync();
         await rename(temporary, path);
@@ -289,6 +309,12 @@ export function unknownPeer(name: string): UdpToolError {
     hint: 'See the peers with "udp-tool peer list".',
   });
 }
+
+/**
+ * What the mode of a credential must not have. systemd lets the service's user read it by an ACL, whose mask is shown as
+ * what the group may.
+ */
+const OPEN_CREDENTIAL = 0o037;
 
 const PSK_HINT =
   'Make one with "head -c 32 /dev/urandom > FILE; chmod 600 FILE", and bring it to the other machine in secret.';

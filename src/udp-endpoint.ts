@@ -60,6 +60,11 @@ export interface UdpEndpointOptions {
   readonly port?: number;
   /** Literal address to listen on; every address of the machine if not given. */
   readonly ip?: string;
+  /**
+   * Descriptors of UDP sockets that are bound already, as {@link takeInheritedSockets} gives them: then `port` and `ip`
+   * do not count. Linux only.
+   */
+  readonly sockets?: readonly number[];
   /** What peers may call; `time`, `lucky` and `help` if not given. */
   readonly commands?: readonly Command[];
   readonly onRequest?: (log: RequestLog) => void;
@@ -81,18 +86,19 @@ export interface UdpEndpointOptions {
  * @throws UdpToolError `port-in-use`, `no-permission`, `bad-usage`, or `bad-key` for a peer that cannot be one
  */
 export async function createEndpoint(options: UdpEndpointOptions): Promise<UdpEndpoint> {
-  const { port = 0, ip } = options.worker ?? options;
-  const socket = await UdpSocket.bind({
-    port,
-    ...(ip !== undefined && { ip }),
-    shared: options.worker !== undefined,
-  });
+  const socket = await openSocket(options);
   try {
     return new UdpEndpoint(options, socket);
   } catch (error) {
     await socket.close();
     throw error;
   }
+}
+
+function openSocket({ worker, sockets = [], ...own }: UdpEndpointOptions): Promise<UdpSocket> {
+  if (sockets.length > 0) return UdpSocket.adopt(sockets);
+  const { port = 0, ip } = worker ?? own;
+  return UdpSocket.bind({ port, ...(ip !== undefined && { ip }), shared: worker !== undefined });
 }
 
 export class UdpEndpoint implements AsyncDisposable {

@@ -5,7 +5,6 @@ import {
   builtinCommands,
   Courier,
   createEndpoint,
-  DEFAULT_PORT,
   fetchMail,
   type Message,
   type MessageStore,
@@ -17,7 +16,7 @@ import {
 import { aborted, type KeyOptions } from './context.ts';
 import { EXIT } from './exit-code.ts';
 import { chooseCorrespondent, openMessages, showMessage } from './messages.ts';
-import { keysOption, port } from './options.ts';
+import { keysOption, portOption } from './options.ts';
 import { aboveLine, forPeople, json, note } from './output.ts';
 
 interface ChatOptions extends KeyOptions {
@@ -39,12 +38,7 @@ export function addChat(program: Command): void {
   program
     .command('chat [peer]')
     .description('write to and fro with a peer; what is typed while it is away is kept and delivered later')
-    .option(
-      '--port <number>',
-      'UDP port where the peer finds this machine, unless "serve" has it',
-      port,
-      DEFAULT_PORT,
-    )
+    .addOption(portOption())
     .option('--history <file>', 'append everything to that file, a JSON object a line, readable')
     .addOption(keysOption())
     .option('--json', 'one object a line: message, delivered, presence; lines on stdin are sent')

@@ -1,12 +1,12 @@
 /** What the verbs share: the key folder, the choice of a peer, and the end by Ctrl-C. */
-import { KeyStore, keyFolder, type PeerOptions, UdpToolError } from '../index.ts';
+import { KeyStore, keyFolder, type PeerOptions, secretCredential, UdpToolError } from '../index.ts';
 
 export interface KeyOptions {
-  readonly keys?: string;
+  readonly keys?: string | undefined;
 }
 
 export async function openKeyStore({ keys }: KeyOptions): Promise<KeyStore> {
-  return new KeyStore(await keyFolder(keys));
+  return new KeyStore(await keyFolder(keys), await secretCredential());
 }
 
 /** The peer that is meant: the one named, else the only one with an address. */

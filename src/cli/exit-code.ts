@@ -10,6 +10,16 @@ export const EXIT = {
   INTERRUPTED: 130,
 } as const;
 
+export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[] = [
+  [EXIT.DONE, 'done'],
+  [EXIT.FAILED, 'failed'],
+  [EXIT.USAGE, 'usage'],
+  [EXIT.REFUSED, 'refused by the other side'],
+  [EXIT.NO_ANSWER, 'no answer in time'],
+  [EXIT.TRUST, 'key or trust problem'],
+  [EXIT.INTERRUPTED, 'interrupted'],
+];
+
 const BY_CODE: Record<ErrorCode, number> = {
   'bad-usage': EXIT.USAGE,
   'bad-commands': EXIT.USAGE,
@@ -18,6 +28,7 @@ const BY_CODE: Record<ErrorCode, number> = {
   'key-missing': EXIT.TRUST,
   'key-unsafe': EXIT.TRUST,
   'bad-peer-book': EXIT.TRUST,
+  'service-failed': EXIT.FAILED,
   'unknown-peer': EXIT.TRUST,
   'no-address': EXIT.USAGE,
   'too-large': EXIT.FAILED,

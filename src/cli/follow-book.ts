@@ -34,14 +34,17 @@ function identityIn(book: Book, name: string): string | undefined {
   return book.get(name)?.split(' ')[0];
 }
 
-/** Follows the book until the signal aborts; resolves once the endpoint has what the book says now. */
+/**
+ * Follows the book until the signal aborts; resolves once the endpoint has what the book says now, with a function that
+ * looks at once.
+ */
 export async function followBook(
   endpoint: UdpEndpoint,
   store: KeyStore,
   atFirst: readonly PeerOptions[],
   { onBook, onTrouble }: BookFollower,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<() => Promise<void>> {
   const known = new Map(bookOf(atFirst));
   const follow = async (): Promise<void> => {
     if (stop.aborted) return;
@@ -73,6 +76,7 @@ export async function followBook(
   };
   store.watch(() => void next(), stop);
   await next(); // what was changed between reading the book and watching it
+  return next;
 }
 
 /** Changes with anything about a peer. */

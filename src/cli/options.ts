@@ -1,7 +1,7 @@
 /** Options that several verbs have; what their readers refuse is a usage error. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
-import { MAX_WORKERS } from '../index.ts';
+import { DEFAULT_METRICS_PORT, DEFAULT_PORT, MAX_WORKERS, parseHostPort } from '../index.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -11,6 +11,33 @@ export function keysOption(): Option {
 
 export function toOption(): Option {
   return new Option('--to <peer>', 'which peer; the only one with an address if not given');
+}
+
+export function hostOption(): Option {
+  const description = 'local IP address to listen on; all if not given';
+  return new Option('--host <address>', description).argParser(localAddress);
+}
+
+export function portOption(): Option {
+  return new Option('--port <number>', 'UDP port, 0 for any free one').argParser(port).default(DEFAULT_PORT);
+}
+
+export function workersOption(): Option {
+  const description = 'processes that share the port, for more than one processor';
+  return new Option('--workers <number>', description).argParser(workers).default(1);
+}
+
+export function commandsOption(): Option {
+  const description = 'commands of your own, a module or a table; may be repeated';
+  return new Option('--commands <file>', description).argParser(collected).default([], 'none');
+}
+
+/** `HOST:PORT` of TCP. */
+export function metricsOption(): Option {
+  const description = `offer numbers to Prometheus there, by HTTP; port ${DEFAULT_METRICS_PORT} unless given`;
+  return new Option('--metrics <host:port>', description).argParser((text) =>
+    parseHostPort(text, DEFAULT_METRICS_PORT),
+  );
 }
 
 /** In seconds; read as milliseconds. */
@@ -27,14 +54,14 @@ export function port(text: string): number {
   return value;
 }
 
-export function workers(text: string): number {
+function workers(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < 1 || value > MAX_WORKERS)
     throw new InvalidArgumentError(`Workers are a number from 1 to ${MAX_WORKERS}.`);
   return value;
 }
 
-export function localAddress(text: string): string {
+function localAddress(text: string): string {
   if (isIP(text) === 0) {
     throw new InvalidArgumentError(
       'Give an IP address of this machine, such as 192.168.2.3, without a port.',
@@ -76,6 +103,6 @@ export function interval(text: string): number {
 }
 
 /** For an option that may be repeated. */
-export function collected(value: string, before: readonly string[]): string[] {
+function collected(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }

@@ -82,7 +82,7 @@ export function addPeer(program: Command): void {
         );
     });
 
-  const show = peer.command('show [name]').description('one of them, or without a name this machine itself');
+  const show = peer.command('show [peer]').description('one of them, or without a name this machine itself');
   withIntroductionOptions(show)
     .option('--json', 'one object')
     .addOption(keysOption())
@@ -121,7 +121,7 @@ export function addPeer(program: Command): void {
     make: (before: Permissions, commands: readonly string[]) => Permissions,
   ): void {
     peer
-      .command(`${verb} <name> <commands...>`)
+      .command(`${verb} <peer> <commands...>`)
       .description(`${description}; a running "serve" notices at once`)
       .addOption(keysOption())
       .option('--json', 'one object')
@@ -144,7 +144,7 @@ export function addPeer(program: Command): void {
 
   for (const paused of [true, false]) {
     peer
-      .command(paused ? 'pause <name>' : 'resume <name>')
+      .command(paused ? 'pause <peer>' : 'resume <peer>')
       .description(
         paused ? 'give it no answer until "peer resume"; its sessions end at once' : 'answer it again',
       )
@@ -162,7 +162,7 @@ export function addPeer(program: Command): void {
   }
 
   peer
-    .command('remove <name>')
+    .command('remove <peer>')
     .description('trust it no longer; a running "serve" ends its sessions at once')
     .addOption(keysOption())
     .option('--json', 'one object')

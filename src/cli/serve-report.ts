@@ -2,14 +2,18 @@
 import {
   type Address,
   addressesOfThisMachine,
+  type Drop,
   type DropReason,
   formatAddress,
   type PublicKey,
 } from '../index.ts';
+import { type DropLine, DropLog } from './drop-log.ts';
 import { json, note, printable } from './output.ts';
+import type { Reload } from './reload.ts';
 
 export interface ReportOptions {
   readonly verbose?: boolean;
+  readonly explain?: boolean;
   readonly json?: boolean;
 }
 
@@ -50,10 +54,15 @@ function reachableAt(addresses: readonly Address[]): string[] {
 export class ServeReport {
   readonly #verbose: boolean;
   readonly #json: boolean;
+  readonly #explain: boolean;
   readonly #reported = new Map<string, number>();
+  readonly #dropLog = new DropLog();
+  /** Reasons of which it was said what commonly lies behind them. */
+  readonly #explained = new Set<string>();
 
-  constructor({ verbose = false, json = false }: ReportOptions) {
+  constructor({ verbose = false, explain = false, json = false }: ReportOptions) {
     this.#verbose = verbose;
+    this.#explain = explain;
     this.#json = json;
   }
 
@@ -102,8 +111,42 @@ export class ServeReport {
     if (this.#verbose) note(`${peer}: has a message that waited for it`);
   }
 
+  reloaded(reload: Reload): void {
+    if (reload.ok) {
+      const { changes, count } = reload;
+      if (this.#json) json({ event: 'reloaded', changes, count });
+      const what = changes.length === 0 ? 'no command came or went' : changes.join(' ');
+      note(`Reloaded: ${what}; ${counted(count, 'command')} now.`);
+      return;
+    }
+    const { error } = reload;
+    if (this.#json) json({ event: 'reload-failed', error });
+    note(`Not reloaded, so the commands before still hold: ${printable(error.message)}`);
+    if (error.hint !== undefined) note(error.hint);
+  }
+
+  /** A datagram was dropped: told with others, at the next call of {@link drops}. */
+  drop(drop: Drop): void {
+    this.#dropLog.add(drop);
+  }
+
   /** What was dropped so far; told is what changed. */
   drops(drops: DropCounts): void {
+    if (this.#explain) this.explain(this.#dropLog.take());
+    else this.#countDrops(drops);
+  }
+
+  /** Who sent what was dropped, for the operator's eyes. */
+  explain(lines: readonly DropLine[]): void {
+    for (const { reason, from, count } of lines) {
+      if (this.#json) json({ event: 'dropped-from', reason, from, count });
+      const why = this.#explained.has(reason) ? '' : (EXPLAINED.get(reason) ?? '');
+      this.#explained.add(reason);
+      note(`dropped ${count === 1 ? '' : `${count} `}from ${printable(from)}: ${reason}. ${why}`.trimEnd());
+    }
+  }
+
+  #countDrops(drops: DropCounts): void {
     for (const [reason, count] of Object.entries(drops)) {
       if (count === (this.#reported.get(reason) ?? 0)) continue;
       this.#reported.set(reason, count);

@@ -1,7 +1,16 @@
 /** One of the processes of `serve --workers`. It prints nothing: what there is to say goes to the primary. */
-import { createEndpoint, MessageStore, UdpToolError, type WorkerSeat } from '../index.ts';
+import {
+  builtinCommands,
+  createEndpoint,
+  MessageStore,
+  messageCommands,
+  UdpToolError,
+  type WorkerSeat,
+} from '../index.ts';
 import { aborted, openKeyStore } from './context.ts';
+import { DropLog } from './drop-log.ts';
 import { type Book, bookOf, followBook } from './follow-book.ts';
+import { commandReloader } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { DROP_REPORT_MS } from './serve-report.ts';
 import { servedCommands } from './served-commands.ts';
@@ -20,28 +29,45 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
   const store = await openKeyStore(options);
   const peers = await store.loadPeers();
   const report = (what: WorkerReport): void => seat.report(what);
-  const told = options.verbose === true || options.json === true;
   const keyPair = await store.loadKeyPair();
-  const messages = new MessageStore(store.dir, keyPair);
+  const ours = [
+    ...builtinCommands,
+    ...messageCommands({
+      store: new MessageStore(store.dir, keyPair),
+      onMessage: ({ from }) => report({ type: 'message', from }),
+    }),
+  ];
+  const commands = await servedCommands(options.commands, ours);
+  const counted = options.verbose === true || options.json === true || options.metrics !== undefined;
+  const drops = new DropLog();
   await using endpoint = await createEndpoint({
     keyPair,
     peers,
-    commands: await servedCommands(options.commands, { store: messages }),
+    commands,
     worker: seat,
-    ...(told && {
+    ...(counted && {
       onRequest: ({ peer, command, error }) => report({ type: 'request', peer, command, error: error?.code }),
     }),
+    ...(options.explain && { onDrop: (drop) => drops.add(drop) }),
   });
   const follower = {
     onBook: (book: Book) => report({ type: 'book', book }),
     onTrouble: (text: string) => report({ type: 'trouble', text }),
   };
   report({ type: 'book', book: bookOf(peers) });
-  await followBook(endpoint, store, peers, follower, seat.stop);
+  const readBook = await followBook(endpoint, store, peers, follower, seat.stop);
+  const readCommands = commandReloader(endpoint, options.commands, ours, commands);
+  seat.onReload(async () => {
+    await readBook();
+    report({ type: 'reloaded', reload: await readCommands() });
+  });
   seat.up(endpoint.addresses);
-  const drops = (): void => report({ type: 'drops', drops: endpoint.stats.drops });
-  const timer = setInterval(drops, DROP_REPORT_MS);
+  const tell = (): void => {
+    report({ type: 'stats', stats: endpoint.stats });
+    if (options.explain) report({ type: 'dropped', lines: drops.take() });
+  };
+  const timer = setInterval(tell, DROP_REPORT_MS);
   await aborted(seat.stop);
   clearInterval(timer);
-  drops();
+  tell();
 }

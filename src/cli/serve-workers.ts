@@ -1,17 +1,33 @@
 /** The primary of `serve --workers`: it has no socket, and tells of all workers as of one server. */
-import { WorkerGroup } from '../index.ts';
+import {
+  Courier,
+  createEndpoint,
+  type KeyPair,
+  type KeyStore,
+  MessageStore,
+  Metrics,
+  type PeerOptions,
+  serveMetrics,
+  type UdpEndpoint,
+  WorkerGroup,
+} from '../index.ts';
 import { aborted, interruption, openKeyStore } from './context.ts';
-import { type Book, bookChanges, bookOf } from './follow-book.ts';
+import { bookOf, followBook } from './follow-book.ts';
+import { atHangup } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { ServeReport } from './serve-report.ts';
-import { readReport } from './worker-reports.ts';
+import { WorkersAsOne } from './workers-as-one.ts';
 
 export async function serveByWorkers(options: ServeOptions): Promise<void> {
   const stop = interruption();
+  let reload = async (): Promise<void> => {}; // until they serve, nothing that was read can be old
+  atHangup(() => reload());
   const store = await openKeyStore(options);
-  const { publicKey } = await store.loadKeyPair();
+  const keyPair = await store.loadKeyPair();
+  const peers = await store.loadPeers();
   const report = new ServeReport(options);
-  const reports = new WorkerReports(report, bookOf(await store.loadPeers()));
+  const metrics = new Metrics();
+  const reports = new WorkersAsOne(report, metrics, bookOf(peers));
   const group = await WorkerGroup.start({
     count: options.workers,
     port: options.port,
@@ -24,95 +40,32 @@ export async function serveByWorkers(options: ServeOptions): Promise<void> {
     },
     onRestarted: (worker) => report.worker(worker, 'worker-restarted', `Worker ${worker} serves again.`),
   });
-  report.listening(group.addresses, publicKey, reports.peers, options.workers);
+  if (options.metrics) await serveMetrics(metrics, () => reports.totals(), options.metrics, stop);
+  report.listening(group.addresses, keyPair.publicKey, reports.peers, options.workers);
   reports.begin();
+  reload = () => reports.reloads(group.reload());
+  await using asking = await deliverer({ store, keyPair, peers, report, stop });
   await aborted(stop);
+  await asking.close();
   await group.close();
   report.line('Stopped.');
 }
 
-/** Makes of what every worker reports what one server would have said. */
-class WorkerReports {
-  readonly #report: ServeReport;
-  /** What each worker that lives trusts. */
-  readonly #books = new Map<number, Book>();
-  /** Whom the person believes to be trusted. */
-  #told: Book;
-  #begun = false;
-  /** Who has reported a trouble already: the same from another worker is no news. */
-  readonly #troubles = new Map<string, Set<number>>();
-  /** What a worker that lives dropped, and what those that ended did. */
-  readonly #drops = new Map<number, ReadonlyMap<string, number>>();
-  readonly #dropsOfEnded = new Map<string, number>();
+interface Delivering {
+  readonly store: KeyStore;
+  readonly keyPair: KeyPair;
+  readonly peers: readonly PeerOptions[];
+  readonly report: ServeReport;
+  readonly stop: AbortSignal;
+}
 
-  constructor(report: ServeReport, book: Book) {
-    this.#report = report;
-    this.#told = book;
-  }
-
-  get peers(): number {
-    return this.#told.size;
-  }
-
-  /** From now on changes are told. */
-  begin(): void {
-    this.#begun = true;
-    this.#tellBook();
-  }
-
-  take(value: unknown, worker: number): void {
-    const report = readReport(value);
-    switch (report?.type) {
-      case 'request':
-        this.#report.request({ ...report, worker });
-        break;
-      case 'drops':
-        this.#drops.set(worker, new Map(Object.entries(report.drops)));
-        this.#report.drops(this.#allDrops());
-        break;
-      case 'book':
-        this.#books.set(worker, report.book);
-        this.#tellBook();
-        break;
-      case 'trouble':
-        this.#trouble(report.text, worker);
-        break;
-    }
-  }
-
-  ended(worker: number): void {
-    this.#books.delete(worker);
-    for (const [reason, count] of this.#drops.get(worker) ?? [])
-      this.#dropsOfEnded.set(reason, (this.#dropsOfEnded.get(reason) ?? 0) + count);
-    this.#drops.delete(worker);
-    this.#tellBook();
-  }
-
-  /** A change is told once all workers that live have made it. */
-  #tellBook(): void {
-    const [first, ...others] = this.#books.values();
-    if (first === undefined || !this.#begun) return;
-    if (others.some((book) => bookChanges(first, book).length > 0)) return;
-    const changes = bookChanges(this.#told, first);
-    this.#told = first;
-    this.#troubles.clear();
-    if (changes.length > 0) this.#report.peers(changes, first.size);
-  }
-
-  #trouble(text: string, worker: number): void {
-    const reporters = this.#troubles.get(text);
-    if (reporters !== undefined && !reporters.has(worker)) {
-      reporters.add(worker);
-      return;
-    }
-    this.#troubles.set(text, new Set([worker]));
-    this.#report.line(text);
-  }
-
-  #allDrops(): Record<string, number> {
-    const all = new Map(this.#dropsOfEnded);
-    for (const drops of this.#drops.values())
-      for (const [reason, count] of drops) all.set(reason, (all.get(reason) ?? 0) + count);
-    return Object.fromEntries(all);
-  }
+/** Brings messages that wait to the peers: from a port of its own, since a worker cannot ask. */
+async function deliverer({ store, keyPair, peers, report, stop }: Delivering): Promise<UdpEndpoint> {
+  const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
+  // The workers tell what there is to tell of the book.
+  await followBook(endpoint, store, peers, { onBook: () => {}, onTrouble: () => {} }, stop);
+  const messages = new MessageStore(store.dir, keyPair);
+  const onDelivered = ({ name }: { readonly name: string }): void => report.delivered(name);
+  await Courier.start({ endpoint, store: messages, onDelivered }, stop);
+  return endpoint;
 }

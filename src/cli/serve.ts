@@ -1,9 +1,29 @@
 /** `serve`: answers the peers, in this process or by workers. */
 import type { Command } from 'commander';
-import { Courier, createEndpoint, DEFAULT_PORT, MessageStore, type PublicKey, WorkerSeat } from '../index.ts';
+import {
+  builtinCommands,
+  Courier,
+  createEndpoint,
+  type HostPort,
+  MessageStore,
+  Metrics,
+  messageCommands,
+  serveMetrics,
+  takeInheritedSockets,
+  UdpToolError,
+  WorkerSeat,
+} from '../index.ts';
 import { aborted, interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
-import { collected, keysOption, localAddress, port, workers } from './options.ts';
+import {
+  commandsOption,
+  hostOption,
+  keysOption,
+  metricsOption,
+  portOption,
+  workersOption,
+} from './options.ts';
+import { atHangup, commandReloader } from './reload.ts';
 import { DROP_REPORT_MS, type ReportOptions, ServeReport } from './serve-report.ts';
 import { serveAsWorker } from './serve-worker.ts';
 import { serveByWorkers } from './serve-workers.ts';
@@ -14,40 +34,56 @@ export interface ServeOptions extends KeyOptions, ReportOptions {
   readonly port: number;
   readonly workers: number;
   readonly commands: readonly string[];
+  readonly metrics?: HostPort;
 }
 
 export function addServe(program: Command): void {
   program
     .command('serve')
-    .description('answer the peers, until Ctrl-C')
-    .option('--host <address>', 'local IP address to listen on; all if not given', localAddress)
-    .option('--port <number>', 'UDP port, 0 for any free one', port, DEFAULT_PORT)
-    .option('--workers <number>', 'processes that share the port, for more than one processor', workers, 1)
-    .option('--commands <file>', 'commands of your own, a module or a table; may be repeated', collected, [])
+    .description('answer the peers, until Ctrl-C; at SIGHUP read the commands and the peer book anew')
+    .addOption(hostOption())
+    .addOption(portOption())
+    .addOption(workersOption())
+    .addOption(commandsOption())
     .addOption(keysOption())
+    .addOption(metricsOption())
+    .option('--explain', 'who it was whose datagrams were dropped, and why; never told to him')
     .option('-v, --verbose', 'one line a request, and what was dropped and why')
-    .option('--json', 'one object a line on stdout: listening, request, dropped, peers')
+    .option('--json', 'one object a line on stdout: listening, request, dropped, peers, reloaded')
     .action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const seat = await WorkerSeat.take();
-  if (seat !== null) await serveAsWorker(seat, options);
-  else if (options.workers > 1) await serveByWorkers(options);
-  else await serveAlone(options);
+  const sockets = takeInheritedSockets();
+  if (seat !== null) {
+    await serveAsWorker(seat, options);
+  } else if (options.workers === 1) {
+    await serveAlone(options, sockets);
+  } else if (sockets.length === 0) {
+    await serveByWorkers(options);
+  } else {
+    throw new UdpToolError('bad-usage', 'Workers cannot share a socket that the service manager holds.', {
+      hint: 'Leave --workers away, or the socket unit.',
+    });
+  }
 }
 
-async function serveAlone(options: ServeOptions): Promise<void> {
+async function serveAlone(options: ServeOptions, sockets: readonly number[]): Promise<void> {
   const stop = interruption();
+  let reload = async (): Promise<void> => {}; // until it serves, nothing that was read can be old
+  atHangup(() => reload());
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
   const peers = await store.loadPeers();
   const messages = new MessageStore(store.dir, keyPair);
   const report = new ServeReport(options);
-  const commands = await servedCommands(options.commands, {
-    store: messages,
-    onMessage: ({ peer }) => report.message(nameOf(peer)),
-  });
+  const ours = [
+    ...builtinCommands,
+    ...messageCommands({ store: messages, onMessage: ({ from }) => report.message(from) }),
+  ];
+  const commands = await servedCommands(options.commands, ours);
+  const metrics = new Metrics();
   let courier: Courier | undefined;
   await using endpoint = await createEndpoint({
     keyPair,
@@ -55,13 +91,16 @@ async function serveAlone(options: ServeOptions): Promise<void> {
     commands,
     port: options.port,
     ...(options.host === undefined ? {} : { ip: options.host }),
+    sockets,
     onRequest({ peer, command, error }) {
-      report.request({ peer, command, error: error?.code });
+      const request = { peer, command, error: error?.code };
+      report.request(request);
+      metrics.request(request);
       courier?.heard(peer);
     },
+    ...(options.explain && { onDrop: (drop) => report.drop(drop) }),
   });
-  const nameOf = (key: PublicKey): string =>
-    endpoint.peers.find(({ publicKey }) => publicKey.equals(key))?.name ?? key.toString();
+  if (options.metrics) await serveMetrics(metrics, () => endpoint, options.metrics, stop);
   report.listening(endpoint.addresses, keyPair.publicKey, peers.length);
   let told = bookOf(peers);
   const follower = {
@@ -71,11 +110,14 @@ async function serveAlone(options: ServeOptions): Promise<void> {
     },
     onTrouble: (text: string) => report.line(text),
   };
-  await followBook(endpoint, store, peers, follower, stop);
-  courier = await Courier.start(
-    { endpoint, store: messages, onDelivered: ({ name }) => report.delivered(name) },
-    stop,
-  );
+  const readBook = await followBook(endpoint, store, peers, follower, stop);
+  const readCommands = commandReloader(endpoint, options.commands, ours, commands);
+  reload = async () => {
+    await readBook();
+    report.reloaded(await readCommands());
+  };
+  const onDelivered = ({ name }: { readonly name: string }): void => report.delivered(name);
+  courier = await Courier.start({ endpoint, store: messages, onDelivered }, stop);
   const timer = setInterval(() => report.drops(endpoint.stats.drops), DROP_REPORT_MS);
   await aborted(stop);
   clearInterval(timer);

@@ -1,21 +1,18 @@
 /** What `serve` answers: what comes with udp-tool, and what is somebody's own. */
-import {
-  builtinCommands,
-  type Command,
-  loadCommands,
-  type MessageCommandsOptions,
-  messageCommands,
-  UdpToolError,
-} from '../index.ts';
+import { type Command, type LoadOptions, loadCommands, UdpToolError } from '../index.ts';
 
-/** @throws UdpToolError `bad-commands` */
+/**
+ * @param ours what comes with udp-tool
+ * @throws UdpToolError `bad-commands`
+ */
 export async function servedCommands(
   files: readonly string[],
-  messages: MessageCommandsOptions,
+  ours: readonly Command[],
+  options?: LoadOptions,
 ): Promise<Command[]> {
   const own = new Map<string, Command>();
   for (const file of files) {
-    for (const command of await loadCommands(file)) {
+    for (const command of await loadCommands(file, options)) {
       if (own.has(command.name)) {
         throw new UdpToolError('bad-commands', `Two files define the command "${command.name}".`);
       }
@@ -23,6 +20,5 @@ export async function servedCommands(
     }
   }
   // One's own `time` takes the place of ours.
-  const ours = [...builtinCommands, ...messageCommands(messages)];
   return [...ours.filter(({ name }) => !own.has(name)), ...own.values()];
 }

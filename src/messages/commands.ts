@@ -13,8 +13,8 @@ export const MAX_WAIT_S = 30;
 
 export interface MessageCommandsOptions {
   readonly store: MessageStore;
-  /** A message came that was not there before. */
-  readonly onMessage?: (message: Message) => void;
+  /** A message came that was not there before, of the peer called `from`. */
+  readonly onMessage?: (news: { readonly from: string; readonly message: Message }) => void;
 }
 
 /** The commands of a machine that takes and keeps messages. */
@@ -42,7 +42,7 @@ export function messageCommands({ store, onMessage }: MessageCommandsOptions): C
           throw new UdpToolError('busy', error.message, { cause: error });
         throw error;
       });
-      if (outcome === 'new') onMessage?.(message);
+      if (outcome === 'new') onMessage?.({ from: peer.name, message });
       return outcome;
     },
   });

@@ -7,7 +7,15 @@ import { OPEN_TO_ALL } from '../rpc/permissions.ts';
 import { commandsOfModule } from './module.ts';
 import { commandsOfTable } from './table.ts';
 
-const LOADERS: ReadonlyMap<string, (path: string) => Promise<Command[]>> = new Map([
+export interface LoadOptions {
+  /**
+   * Evaluates a module anew, though this process did so before: for a file that changed since. What the module imports is
+   * not evaluated again.
+   */
+  readonly anew?: boolean;
+}
+
+const LOADERS: ReadonlyMap<string, (path: string, anew: boolean) => Promise<Command[]>> = new Map([
   ['.mjs', commandsOfModule],
   ['.js', commandsOfModule],
   ['.toml', commandsOfTable],
@@ -18,7 +26,7 @@ const LOADERS: ReadonlyMap<string, (path: string) => Promise<Command[]>> = new M
  * both.
  * @throws UdpToolError `bad-commands`; `key-unsafe` for a file that other users can change
  */
-export async function loadCommands(file: string): Promise<Command[]> {
+export async function loadCommands(file: string, { anew = false }: LoadOptions = {}): Promise<Command[]> {
   const path = resolve(file);
   const load = LOADERS.get(extname(path));
   if (load === undefined) {
@@ -32,7 +40,7 @@ export async function loadCommands(file: string): Promise<Command[]> {
     if (!hasSystemCode(cause, 'ENOENT', 'EACCES', 'ENOTDIR')) throw cause;
     throw new UdpToolError('bad-commands', `${path} cannot be read.`, { cause, hint: 'Check its name.' });
   }
-  const commands = await load(path);
+  const commands = await load(path, anew);
   const names = commands.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) throw new UdpToolError('bad-commands', `${path} defines "${twice}" twice.`);

@@ -1,4 +1,7 @@
 /** Commands as a JavaScript module exports them. */
+import { randomUUID } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { UdpToolError } from '../errors.ts';
 import { type ArgumentSpec, type Command, defineCommand } from '../rpc/command.ts';
@@ -16,10 +19,10 @@ const ARGUMENT_TYPES: readonly string[] = [
  * Every export that has a `run` is a command, also those in a list; what has no name of its own has the export's.
  * They may come from `defineCommand` or be its argument, so that a module needs nothing installed beside it.
  */
-export async function commandsOfModule(path: string): Promise<Command[]> {
+export async function commandsOfModule(path: string, anew: boolean): Promise<Command[]> {
   let exported: Record<string, unknown>;
   try {
-    exported = await import(pathToFileURL(path).href);
+    exported = await (anew ? importAnew(path) : import(pathToFileURL(path).href));
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new UdpToolError('bad-commands', `${path} cannot be loaded: ${message}`, {
@@ -32,6 +35,14 @@ export async function commandsOfModule(path: string): Promise<Command[]> {
       .filter(hasRun)
       .map((definition) => commandOf(path, { name, ...definition })),
   );
+}
+
+/** Node keeps a module by its URL, and a CommonJS one by its path too. The old one stays in memory. */
+async function importAnew(path: string): Promise<Record<string, unknown>> {
+  const url = pathToFileURL(path);
+  url.searchParams.set('loaded', randomUUID());
+  delete createRequire(url).cache[await realpath(path)];
+  return import(url.href);
 }
 
 function hasRun(value: unknown): value is { run: unknown } {

@@ -1,7 +1,8 @@
 /** One port on IPv4 and IPv6. */
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { type Address, formatAddress, isIPv6Address } from '../session/address.ts';
+import { familyOfSocket } from './inherited-sockets.ts';
 import type { SharingSocketOptions } from './port-sharing.ts';
 
 export interface BindOptions {
@@ -66,6 +67,20 @@ export class UdpSocket {
     }
   }
 
+  /**
+   * Takes sockets that are bound already; where they were bound goes on to hold datagrams after this process ended.
+   * @param fds one of IPv4, one of IPv6, or both
+   * @throws UdpToolError `bad-usage` for what is no UDP socket, and for two of one family
+   */
+  static async adopt(fds: readonly number[]): Promise<UdpSocket> {
+    const families = fds.map(familyOfSocket);
+    if (new Set(families).size < families.length)
+      throw new UdpToolError('bad-usage', 'More than one socket of a family was handed over.');
+    const sockets: Partial<Record<Family, Socket>> = {};
+    for (const [i, family] of families.entries()) sockets[family] = await adoptOne(family, fds[i] ?? -1);
+    return new UdpSocket(sockets);
+  }
+
   /** Where it listens. */
   get addresses(): Address[] {
     return Object.values(this.#sockets).map((socket) => {
@@ -95,24 +110,47 @@ export class UdpSocket {
 
 function bindOne(family: Family, { ip, port }: Address, shared: boolean): Promise<Socket> {
   const options: SharingSocketOptions = {
-    type: family,
+    ...optionsOf(family),
     ipv6Only: family === 'udp6', // an error for IPv4
     recvBufferSize: RECEIVE_BUFFER_BYTES,
-    // Only literal addresses come here: node's own look-up would put every send off to the next tick.
-    lookup: (address, _options, callback) => callback(null, address, family === 'udp6' ? 6 : 4),
     ...(shared && { reusePort: true }),
   };
-  const socket = createSocket(options);
+  const how = { address: ip, port, exclusive: true };
+  return listening(createSocket(options), how, (cause) => bindError(cause, { ip, port }));
+}
+
+/** Its receive buffer stays as it was made: who made it may have been granted more than this process would. */
+function adoptOne(family: Family, fd: number): Promise<Socket> {
+  return listening(
+    createSocket(optionsOf(family)),
+    { fd, exclusive: true },
+    (cause) => new UdpToolError('failed', `Cannot use the socket ${fd}: ${cause.message}`, { cause }),
+  );
+}
+
+function listening(
+  socket: Socket,
+  how: Parameters<Socket['bind']>[0] & object,
+  errorOf: (cause: Error) => UdpToolError,
+): Promise<Socket> {
   return new Promise((done, fail) => {
     socket.once('error', (cause) => {
       socket.close();
-      fail(bindError(cause, { ip, port }));
+      fail(errorOf(cause));
     });
-    socket.bind({ address: ip, port, exclusive: true }, () => {
+    socket.bind(how, () => {
       socket.removeAllListeners('error');
       done(socket);
     });
   });
+}
+
+function optionsOf(family: Family): SocketOptions {
+  return {
+    type: family,
+    // Only literal addresses come here: node's own look-up would put every send off to the next tick.
+    lookup: (address, _options, callback) => callback(null, address, family === 'udp6' ? 6 : 4),
+  };
 }
 
 function bindError(cause: Error, address: Address): UdpToolError {

@@ -31,7 +31,7 @@ export interface Seat {
   readonly ip: string | undefined;
 }
 
-export type ToWorker = Seat | Stray | { readonly type: 'stop' };
+export type ToWorker = Seat | Stray | { readonly type: 'reload' | 'stop' };
 
 export const GROUP_KEY_BYTES = 32;
 
@@ -62,8 +62,9 @@ export function readToWorker(message: unknown): ToWorker | null {
       return readSeat(message);
     case 'stray':
       return readStray(message);
+    case 'reload':
     case 'stop':
-      return { type: 'stop' };
+      return { type: message['type'] };
     default:
       return null;
   }

@@ -121,6 +121,12 @@ export class WorkerGroup implements AsyncDisposable {
     return this.#places.filter(({ upAt }) => upAt !== null).map(({ number }) => number);
   }
 
+  /** Tells every worker to read anew what it read; returns which there are. */
+  reload(): readonly number[] {
+    const told = this.#places.filter(({ process }) => process !== null && post(process, { type: 'reload' }));
+    return told.map(({ number }) => number);
+  }
+
   /** Has every worker say goodbye to its peers and end. */
   async close(): Promise<void> {
     this.#closing = true;

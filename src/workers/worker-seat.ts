@@ -20,6 +20,8 @@ export class WorkerSeat {
   onHandedOn: (datagram: Uint8Array, from: Address) => void = () => {};
   /** Private, so that no inspection shows it. */
   readonly #key: Uint8Array;
+  #onReload: (() => void) | null = null;
+  #reloadDue = false;
   readonly #strays = new LossySender<Stray>(post);
 
   private constructor({ number, count, key, port, ip }: Seat, stop: AbortSignal) {
@@ -35,16 +37,25 @@ export class WorkerSeat {
   static async take(): Promise<WorkerSeat | null> {
     if (process.env[WORKER_VARIABLE] === undefined || process.send === undefined) return null;
     delete process.env[WORKER_VARIABLE]; // what this process starts is no worker
-    // Ctrl-C reaches every process of a terminal: the primary is who ends the workers.
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
+    // Ctrl-C reaches every process of a terminal, and so does its end: the primary is who tells the workers.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
     const stopping = new AbortController();
     return new Promise((taken) => {
       let seat: WorkerSeat | null = null;
+      let reloadDue = false;
       process.on('message', (received) => {
         const message = readToWorker(received);
-        if (message?.type === 'seat') taken((seat ??= new WorkerSeat(message, stopping.signal)));
-        else if (message?.type === 'stray') seat?.onHandedOn(message.datagram, message.from);
-        else if (message?.type === 'stop') stopping.abort();
+        if (message?.type === 'seat') {
+          seat ??= new WorkerSeat(message, stopping.signal);
+          seat.#reloadDue = reloadDue;
+          taken(seat);
+        }
+        if (message?.type === 'stray') seat?.onHandedOn(message.datagram, message.from);
+        if (message?.type === 'reload') {
+          reloadDue = true;
+          if (seat !== null) seat.#reload();
+        }
+        if (message?.type === 'stop') stopping.abort();
       });
       process.once('disconnect', () => {
         if (seat === null) process.exit(); // the primary is gone, and nothing has begun
@@ -57,6 +68,17 @@ export class WorkerSeat {
   /** @internal The group's. */
   get key(): Uint8Array {
     return this.#key;
+  }
+
+  /** Has `callback` called whenever the primary says that what was read is to be read anew, also before now. */
+  onReload(callback: () => void): void {
+    this.#onReload = callback;
+    if (this.#reloadDue) callback();
+  }
+
+  #reload(): void {
+    if (this.#onReload === null) this.#reloadDue = true;
+    else this.#onReload();
   }
 
   /** Tells the group that this worker serves. */
