@@ -153,11 +153,15 @@ describe.concurrent('at SIGHUP "serve"', () => {
       const terminal = pi.startFile({}, 'script', '-qec', `echo $$ > '${pidFile}'; ${serve}`, '/dev/null');
       await terminal.shows(/"event":"listening"/);
       const pid = Number(await readFile(pidFile, 'utf8'));
-      // Its own: to be reloaded is all that it means as long as the terminal is there.
-      process.kill(pid, 'SIGHUP');
-      await terminal.shows(/"event":"reloaded"/);
-      terminal.kill('SIGKILL');
-      await until('it ends', () => !lives(pid));
+      try {
+        // Its own: to be reloaded is all that it means as long as the terminal is there.
+        process.kill(pid, 'SIGHUP');
+        await terminal.shows(/"event":"reloaded"/);
+        terminal.kill('SIGKILL');
+        await until('it ends', () => !lives(pid));
+      } finally {
+        if (lives(pid)) process.kill(pid, 'SIGKILL');
+      }
     },
   );
 });
