@@ -9,6 +9,12 @@ export async function openKeyStore({ keys }: KeyOptions): Promise<KeyStore> {
   return new KeyStore(await keyFolder(keys), await secretCredential());
 }
 
+/** Where messages are kept: in the key folder, or in the one that systemd gives a service that may not write there. */
+export function messageFolder({ dir }: KeyStore): string {
+  const [state] = (process.env['STATE_DIRECTORY'] ?? '').split(':');
+  return state || dir;
+}
+
 /** The peer that is meant: the one named, else the only one with an address. */
 export function choosePeer(
   peers: readonly PeerOptions[],

@@ -30,6 +30,7 @@ export const ENVIRONMENT: readonly Line[] = [
     'CREDENTIALS_DIRECTORY',
     'set by systemd: where it holds udp-tool.secret.key, that is the secret key, instead of the one in the key folder',
   ],
+  ['STATE_DIRECTORY', 'set by systemd: where messages are kept, instead of in the key folder'],
   [
     'LISTEN_FDS, LISTEN_PID',
     'set by systemd: "serve" answers on the sockets that it was given, instead of opening its own',

@@ -1,13 +1,18 @@
 /** What the verbs about messages share. */
 import { type Message, MessageStore, type PeerOptions, type PublicKey, UdpToolError } from '../index.ts';
-import { choosePeer, type KeyOptions, openKeyStore } from './context.ts';
+import { choosePeer, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { data, forData, json, printable } from './output.ts';
 
 /** This machine's key, its peers and its messages. */
 export async function openMessages(options: KeyOptions) {
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
-  return { store, keyPair, peers: await store.loadPeers(), messages: new MessageStore(store.dir, keyPair) };
+  return {
+    store,
+    keyPair,
+    peers: await store.loadPeers(),
+    messages: new MessageStore(messageFolder(store), keyPair),
+  };
 }
 
 /** The peer that is meant: one need not be askable to be written to, since it may ask. */

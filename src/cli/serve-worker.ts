@@ -7,7 +7,7 @@ import {
   UdpToolError,
   type WorkerSeat,
 } from '../index.ts';
-import { aborted, openKeyStore } from './context.ts';
+import { aborted, messageFolder, openKeyStore } from './context.ts';
 import { DropLog } from './drop-log.ts';
 import { type Book, bookOf, followBook } from './follow-book.ts';
 import { commandReloader } from './reload.ts';
@@ -33,7 +33,7 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
   const ours = [
     ...builtinCommands,
     ...messageCommands({
-      store: new MessageStore(store.dir, keyPair),
+      store: new MessageStore(messageFolder(store), keyPair),
       onMessage: ({ from }) => report({ type: 'message', from }),
     }),
   ];

@@ -11,7 +11,7 @@ import {
   type UdpEndpoint,
   WorkerGroup,
 } from '../index.ts';
-import { aborted, interruption, openKeyStore } from './context.ts';
+import { aborted, interruption, messageFolder, openKeyStore } from './context.ts';
 import { bookOf, followBook } from './follow-book.ts';
 import { atHangup } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
@@ -64,7 +64,7 @@ async function deliverer({ store, keyPair, peers, report, stop }: Delivering): P
   const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
   // The workers tell what there is to tell of the book.
   await followBook(endpoint, store, peers, { onBook: () => {}, onTrouble: () => {} }, stop);
-  const messages = new MessageStore(store.dir, keyPair);
+  const messages = new MessageStore(messageFolder(store), keyPair);
   const onDelivered = ({ name }: { readonly name: string }): void => report.delivered(name);
   await Courier.start({ endpoint, store: messages, onDelivered }, stop);
   return endpoint;

@@ -13,7 +13,7 @@ import {
   UdpToolError,
   WorkerSeat,
 } from '../index.ts';
-import { aborted, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { aborted, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
 import {
   commandsOption,
@@ -76,7 +76,7 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
   const peers = await store.loadPeers();
-  const messages = new MessageStore(store.dir, keyPair);
+  const messages = new MessageStore(messageFolder(store), keyPair);
   const report = new ServeReport(options);
   const ours = [
     ...builtinCommands,

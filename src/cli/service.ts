@@ -18,6 +18,7 @@ import {
   SYSTEM_KEYS,
   serviceManager,
   serviceStatus,
+  UdpToolError,
 } from '../index.ts';
 import { type KeyOptions, openKeyStore } from './context.ts';
 import { commandsOption, hostOption, keysOption, portOption, workersOption } from './options.ts';
@@ -106,9 +107,19 @@ async function installVerb(options: InstallOptions): Promise<void> {
   }
   // What "serve" would stumble over is told now rather than in its log.
   await store.loadKeyPair();
-  await store.loadPeers();
+  const peers = await store.loadPeers();
   await servedCommands(service.commands, builtinCommands);
-  if (manager.hasOwnUser) await openForOwnUser(service);
+  if (manager.hasOwnUser) {
+    const secret = peers.find(({ psk }) => psk !== undefined);
+    if (secret !== undefined) {
+      throw new UdpToolError(
+        'bad-usage',
+        `A service with a user of its own cannot read the pre-shared key of "${secret.name}".`,
+        { hint: 'Do without --system, or without that key.' },
+      );
+    }
+    await openForOwnUser(service);
+  }
   tellStatus(options, await installService(manager, name, plan));
   note(`What it logs: ${manager.log(name)}`);
   if (scope === 'user' && process.platform === 'linux')

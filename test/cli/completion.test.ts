@@ -121,7 +121,9 @@ describe.concurrent('completion', () => {
     await using lab = await Lab.open();
     const { mac } = await lab.pair();
     expect(await candidatesOf(mac, 'l')).toMatch(/^lucky\t\w.*\n$/);
-    expect(await candidatesOf(mac, '')).toMatch(/^time\t.*\nlucky\t.*\nhelp\t.*\n$/);
+    expect(await candidatesOf(mac, '')).toMatch(
+      /^time\t.*\nlucky\t.*\nhelp\t.*\nping\t.*\nmsg\t.*\nmail\t.*\n$/,
+    );
   });
 
   test('prints of what a peer sent only what can be the name of a command, and nothing that a terminal obeys', async () => {
