@@ -17,7 +17,7 @@ export { Courier, type CourierOptions } from './messages/courier.ts';
 export { type Correspondent, deliver, fetchMail } from './messages/delivery.ts';
 export { MAX_TEXT_BYTES, type Message } from './messages/message.ts';
 export { MessageStore } from './messages/message-store.ts';
-export { DEFAULT_METRICS_PORT, Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
+export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { type LoadOptions, loadCommands } from './own-commands/load.ts';
 export {
   DEFAULT_PAIRING_PORT,

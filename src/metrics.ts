@@ -10,9 +10,6 @@ export interface MetricsSource {
   readonly peers: readonly { readonly name: string; readonly roundTripMs: number | null }[];
 }
 
-/** Of those that Prometheus's exporters commonly have. */
-export const DEFAULT_METRICS_PORT = 9464;
-
 /** Of a command that does not exist, whose name anybody could have made up. */
 const UNKNOWN = '(unknown)';
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';

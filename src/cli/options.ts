@@ -1,7 +1,7 @@
 /** Options that several verbs have; what their readers refuse is a usage error. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_METRICS_PORT, DEFAULT_PORT, MAX_WORKERS, parseHostPort } from '../index.ts';
+import { DEFAULT_PORT, type HostPort, MAX_WORKERS } from '../index.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -32,12 +32,9 @@ export function commandsOption(): Option {
   return new Option('--commands <file>', description).argParser(collected).default([], 'none');
 }
 
-/** `HOST:PORT` of TCP. */
 export function metricsOption(): Option {
-  const description = `offer numbers to Prometheus there, by HTTP; port ${DEFAULT_METRICS_PORT} unless given`;
-  return new Option('--metrics <host:port>', description).argParser((text) =>
-    parseHostPort(text, DEFAULT_METRICS_PORT),
-  );
+  const description = 'offer numbers to Prometheus there, by HTTP: 127.0.0.1:9464';
+  return new Option('--metrics <address:port>', description).argParser(ownAddressAndPort);
 }
 
 /** In seconds; read as milliseconds. */
@@ -68,6 +65,15 @@ function localAddress(text: string): string {
     );
   }
   return text;
+}
+
+function ownAddressAndPort(text: string): HostPort {
+  const [, inBrackets, plain, number = ''] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(text) ?? [];
+  const host = inBrackets ?? plain ?? '';
+  if (isIP(host) === 0) {
+    throw new InvalidArgumentError('Give an IP address of this machine and a port, such as 127.0.0.1:9464.');
+  }
+  return { host, port: port(number) };
 }
 
 export function count(text: string): number {

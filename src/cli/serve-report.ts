@@ -5,6 +5,7 @@ import {
   type Drop,
   type DropReason,
   formatAddress,
+  type HostPort,
   type PublicKey,
 } from '../index.ts';
 import { type DropLine, DropLog } from './drop-log.ts';
@@ -80,6 +81,13 @@ export class ServeReport {
     if (reachable.length > 0) note(`Others reach it at ${reachable.join(' or ')}.`);
     if (peers === 0)
       note('Trusts nobody yet: add a peer with "udp-tool peer add NAME KEY"; no restart is needed.');
+  }
+
+  /** Where Prometheus finds its numbers. */
+  metrics({ host, port }: HostPort): void {
+    const url = `http://${formatAddress({ ip: host, port })}/metrics`;
+    if (this.#json) json({ event: 'metrics', url });
+    note(`Numbers for Prometheus: ${url}`);
   }
 
   request({ peer, command, error, worker }: RequestReport): void {

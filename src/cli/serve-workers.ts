@@ -40,7 +40,8 @@ export async function serveByWorkers(options: ServeOptions): Promise<void> {
     },
     onRestarted: (worker) => report.worker(worker, 'worker-restarted', `Worker ${worker} serves again.`),
   });
-  if (options.metrics) await serveMetrics(metrics, () => reports.totals(), options.metrics, stop);
+  if (options.metrics)
+    report.metrics(await serveMetrics(metrics, () => reports.totals(), options.metrics, stop));
   report.listening(group.addresses, keyPair.publicKey, reports.peers, options.workers);
   reports.begin();
   reload = () => reports.reloads(group.reload());

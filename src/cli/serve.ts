@@ -100,7 +100,7 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     },
     ...(options.explain && { onDrop: (drop) => report.drop(drop) }),
   });
-  if (options.metrics) await serveMetrics(metrics, () => endpoint, options.metrics, stop);
+  if (options.metrics) report.metrics(await serveMetrics(metrics, () => endpoint, options.metrics, stop));
   report.listening(endpoint.addresses, keyPair.publicKey, peers.length);
   let told = bookOf(peers);
   const follower = {

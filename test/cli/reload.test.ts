@@ -189,7 +189,11 @@ describe.skipIf(!sharing)(
         '2',
       );
       await pi.file('own.mjs', says('other', 'new'));
-      expect(await reload(server)).toEqual({ event: 'reloaded', changes: ['-word', '+other'], count: 4 });
+      expect(await reload(server)).toEqual({
+        event: 'reloaded',
+        changes: ['-word', '+other'],
+        count: OURS + 1,
+      });
       const workers = new Set<unknown>();
       while (workers.size < 2) {
         const client = await clientOf(mac);
