@@ -86,11 +86,7 @@ async function bring(
 }
 
 /** Whether the peer came for it, by way of a `serve` or `chat` that runs here, before the signal aborts. */
-export async function isFetched(
-  messages: MessageStore,
-  { peer, id }: Message,
-  late: AbortSignal,
-): Promise<boolean> {
+async function isFetched(messages: MessageStore, { peer, id }: Message, late: AbortSignal): Promise<boolean> {
   const waits = async (): Promise<boolean> => (await messages.waiting(peer)).some((one) => one.id === id);
   let changed: () => void = () => {};
   const wake = (): void => changed();

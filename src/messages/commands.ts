@@ -9,7 +9,7 @@ import type { MessageStore } from './message-store.ts';
 export const PART_BYTES = 880;
 const MAX_PARTS = Math.ceil(MAX_TEXT_BYTES / (PART_BYTES - 3));
 /** How long `mail` waits for a message; requests live longer. */
-export const MAX_WAIT_S = 30;
+const MAX_WAIT_S = 30;
 
 export interface MessageCommandsOptions {
   readonly store: MessageStore;

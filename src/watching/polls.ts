@@ -24,8 +24,8 @@ export const HEARTBEAT_MS = 10_000;
 /** A watch that nobody polls for so long ends. */
 export const FORGOTTEN_AFTER_MS = 3 * HEARTBEAT_MS;
 
-export const MIN_INTERVAL_MS = 10;
-export const MAX_INTERVAL_MS = 86_400_000;
+const MIN_INTERVAL_MS = 10;
+const MAX_INTERVAL_MS = 86_400_000;
 
 /** What a poll is answered with. */
 export type Item =

@@ -22,7 +22,7 @@ import {
 
 export const MAX_WATCHES_PER_PEER = 16;
 /** Where nothing is said and the command gives one value. */
-export const DEFAULT_INTERVAL_MS = 5_000;
+const DEFAULT_INTERVAL_MS = 5_000;
 
 export interface WatchesOptions {
   /** The command of that name that this peer may call now. */
