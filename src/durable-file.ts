@@ -3,24 +3,31 @@ import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasSystemCode } from './errors.ts';
 
+export interface DurableFile {
+  readonly path: string;
+  /** Where it is written first, in the same folder; that this exists keeps a second writer away (`EEXIST`). */
+  readonly temporary: string;
+  /** For its owner alone if not given. */
+  readonly mode?: number;
+}
+
 /**
- * Writes a file for its owner alone: first beside its place, down to the disk, then renamed.
- * @param temporary where it is written first; must not exist
- * @param unless asked once `temporary` is ours: true leaves everything as it was
+ * Writes a file beside its place and down to the disk, then renames it.
+ * @param content asked for once `temporary` is ours; null leaves everything as it was
  * @returns whether it was written
  */
 export async function writeDurably(
-  path: string,
-  temporary: string,
-  bytes: Uint8Array,
-  unless: () => Promise<boolean> = async () => false,
+  { path, temporary, mode = 0o600 }: DurableFile,
+  content: () => Promise<string | Uint8Array | null>,
 ): Promise<boolean> {
   const file = await open(temporary, 'wx', 0o600);
   try {
-    if (await unless()) {
+    const bytes = await content();
+    if (bytes === null) {
       await unlink(temporary);
       return false;
     }
+    await file.chmod(mode);
     await file.writeFile(bytes);
     await file.sync();
     await rename(temporary, path);

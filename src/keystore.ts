@@ -5,6 +5,7 @@ import { chmod, link, mkdir, open, readdir, readFile, rename, stat, unlink } fro
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
+import { writeDurably } from './durable-file.ts';
 import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
 import { type PeerEntry, parseBook, permissionsOf, placeFor, withoutTable, withTable } from './peer-book.ts';
@@ -211,31 +212,21 @@ export class KeyStore {
     const temporary = this.#path(NEW_BOOK_FILE);
     await this.#failing('change the peer book', async () => {
       await mkdir(this.dir, { recursive: true, mode: 0o700 });
-      let file: Awaited<ReturnType<typeof open>>;
+      // A book that others may read, as that of a service of the system, stays so.
+      const mode = ((await stat(path).catch(() => null))?.mode ?? 0o600) & 0o755;
       try {
-        file = await open(temporary, 'wx', 0o600);
+        await writeDurably({ path, temporary, mode }, async () => {
+          const text = await this.#readBook();
+          const changed = change(text, parseBook(text, path));
+          parseBook(changed, path);
+          return changed;
+        });
       } catch (cause) {
         if (!hasSystemCode(cause, 'EEXIST')) throw cause;
         throw new UdpToolError('failed', 'Another udp-tool is changing the peer book.', {
           cause,
           hint: `Try again; if none is running, one was stopped half-way: remove ${temporary}.`,
         });
-      }
-      try {
-        const text = await this.#readBook();
-        const changed = change(text, parseBook(text, path));
-        parseBook(changed, path);
-        // A book that others may read, as that of a service of the system, stays so.
-        const before = await stat(path).catch(() => null);
-        if (before !== null) await file.chmod(before.mode & 0o755);
-        await file.writeFile(changed);
-        await file.sync();
-        await rename(temporary, path);
-      } catch (error) {
-        await unlink(temporary).catch(() => {});
-        throw error;
-      } finally {
-        await file.close();
       }
     });
   }

@@ -2,7 +2,7 @@ import { text as readText } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import {
   ask,
-  createEndpoint,
+  type CborValue,
   deliver,
   type KeyPair,
   type Message,
@@ -10,9 +10,8 @@ import {
   type PeerOptions,
   UdpToolError,
 } from '../index.ts';
+import { Asking } from './asking.ts';
 import { interruption, type KeyOptions } from './context.ts';
-import { explain } from './explain.ts';
-import { CommandFailure } from './failure.ts';
 import { chooseCorrespondent, kept, openMessages } from './messages.ts';
 import { keysOption, timeoutOption } from './options.ts';
 import { json, note } from './output.ts';
@@ -66,22 +65,18 @@ async function bring(
   { timeout }: MsgOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
-  const peer = endpoint.peer(chosen.name);
+  await using asking = await Asking.of(keyPair, chosen);
+  const { peer } = asking;
   const correspondent = {
     name: peer.name,
     publicKey: peer.publicKey,
-    request: (command: string, args: Parameters<typeof ask>[0]['args'] = []) =>
+    request: (command: string, args: readonly CborValue[] = []) =>
       ask({ peer, command, args, timeoutMs: timeout, signal }),
   };
   try {
     await deliver(correspondent, messages, {});
   } catch (error) {
-    if (!(error instanceof UdpToolError)) throw error;
-    throw new CommandFailure(
-      kept(error, peer.name),
-      explain(error, peer, keyPair.publicKey, chosen.psk !== undefined),
-    );
+    throw asking.failure(error, (cause) => kept(cause, peer.name));
   }
 }
 

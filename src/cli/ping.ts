@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { createEndpoint, type Ping, type PingSummary, pingPeer, type UdpToolError } from '../index.ts';
-import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { type Ping, type PingSummary, pingPeer, type UdpToolError } from '../index.ts';
+import { Asking } from './asking.ts';
+import { interruption, type KeyOptions } from './context.ts';
 import { EXIT, exitCode } from './exit-code.ts';
-import { explain } from './explain.ts';
-import { CommandFailure } from './failure.ts';
 import { count, interval, keysOption, timeoutOption } from './options.ts';
 import { data, json, printable } from './output.ts';
 
@@ -28,11 +27,8 @@ export function addPing(program: Command): void {
 
 async function ping(to: string | undefined, options: PingVerbOptions): Promise<void> {
   const signal = interruption();
-  const store = await openKeyStore(options);
-  const keyPair = await store.loadKeyPair();
-  const chosen = choosePeer(await store.loadPeers(), to, 'udp-tool ping NAME');
-  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
-  const peer = endpoint.peer(chosen.name);
+  await using asking = await Asking.choose(options, to, 'udp-tool ping NAME');
+  const { peer } = asking;
   const { count, interval: intervalMs, timeout: timeoutMs } = options;
   let answered = 0;
   let error: UdpToolError | undefined;
@@ -50,7 +46,7 @@ async function ping(to: string | undefined, options: PingVerbOptions): Promise<v
   if (answered > 0) return;
   if (error === undefined) process.exitCode = EXIT.INTERRUPTED;
   else if (options.json) process.exitCode = exitCode(error.code);
-  else throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
+  else throw asking.failure(error);
 }
 
 function tellPing({ number, large, roundTripMs, tries, error }: Ping): void {

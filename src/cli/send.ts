@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { ask, createEndpoint, UdpToolError } from '../index.ts';
-import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
-import { explain } from './explain.ts';
-import { CommandFailure } from './failure.ts';
+import { ask } from '../index.ts';
+import { Asking } from './asking.ts';
+import { interruption, type KeyOptions } from './context.ts';
 import { renderAnswer } from './help-table.ts';
 import { keysOption, timeoutOption, toOption } from './options.ts';
 import { data, json, jsonSafe } from './output.ts';
@@ -26,11 +25,8 @@ export function addSend(program: Command): void {
 
 async function send(command: string, args: string[], options: SendOptions): Promise<void> {
   const signal = interruption();
-  const store = await openKeyStore(options);
-  const keyPair = await store.loadKeyPair();
-  const chosen = choosePeer(await store.loadPeers(), options.to);
-  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
-  const peer = endpoint.peer(chosen.name);
+  await using asking = await Asking.choose(options, options.to);
+  const { peer } = asking;
   try {
     const answer = await ask({ peer, command, args, timeoutMs: options.timeout, signal });
     if (options.json) {
@@ -44,8 +40,7 @@ async function send(command: string, args: string[], options: SendOptions): Prom
       data(renderAnswer(command, answer.value));
     }
   } catch (error) {
-    if (!(error instanceof UdpToolError)) throw error;
-    throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
+    throw asking.failure(error);
   }
 }
 

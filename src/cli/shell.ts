@@ -1,9 +1,9 @@
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { ask, createEndpoint, type RemotePeer, readHelp, UdpToolError } from '../index.ts';
-import { choosePeer, type KeyOptions, openKeyStore } from './context.ts';
+import { ask, type RemotePeer, readHelp, UdpToolError } from '../index.ts';
+import { Asking } from './asking.ts';
+import type { KeyOptions } from './context.ts';
 import { EXIT, exitCode } from './exit-code.ts';
-import { explain } from './explain.ts';
 import { renderAnswer } from './help-table.ts';
 import { keysOption, timeoutOption, toOption } from './options.ts';
 import { data, failure, forPeople, note } from './output.ts';
@@ -26,11 +26,8 @@ export function addShell(program: Command): void {
 }
 
 async function shell(options: ShellOptions): Promise<void> {
-  const store = await openKeyStore(options);
-  const keyPair = await store.loadKeyPair();
-  const chosen = choosePeer(await store.loadPeers(), options.to);
-  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
-  const peer = endpoint.peer(chosen.name);
+  await using asking = await Asking.choose(options, options.to);
+  const { peer } = asking;
 
   const terminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
   const names = new CommandNames(peer);
@@ -45,7 +42,7 @@ async function shell(options: ShellOptions): Promise<void> {
     },
   });
   if (terminal)
-    note(`Asking "${peer.name}" at ${chosen.at}. "help" lists its commands; Tab completes; "exit" leaves.`);
+    note(`Asking "${peer.name}" at ${asking.at}. "help" lists its commands; Tab completes; "exit" leaves.`);
 
   let running: AbortController | null = null;
   // Ctrl-C ends what runs, else clears the line, else leaves.
@@ -85,7 +82,7 @@ async function shell(options: ShellOptions): Promise<void> {
         if (!(error instanceof UdpToolError)) throw error;
         failure(error, {
           json: false,
-          details: explain(error, peer, keyPair.publicKey, chosen.psk !== undefined),
+          details: asking.explain(error),
         });
         process.exitCode = exitCode(error.code);
       }

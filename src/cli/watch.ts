@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { createEndpoint, UdpToolError, type WatchEvent } from '../index.ts';
-import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
-import { explain } from './explain.ts';
-import { CommandFailure } from './failure.ts';
+import type { WatchEvent } from '../index.ts';
+import { Asking } from './asking.ts';
+import { interruption, type KeyOptions } from './context.ts';
 import { renderAnswer } from './help-table.ts';
 import { count, interval, keysOption, timeoutOption, toOption } from './options.ts';
 import { data, json, jsonSafe, note } from './output.ts';
@@ -34,11 +33,8 @@ export function addWatch(program: Command): void {
 
 async function watch(command: string, args: string[], options: WatchCliOptions): Promise<void> {
   const signal = interruption();
-  const store = await openKeyStore(options);
-  const keyPair = await store.loadKeyPair();
-  const chosen = choosePeer(await store.loadPeers(), options.to);
-  await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
-  const peer = endpoint.peer(chosen.name);
+  await using asking = await Asking.choose(options, options.to);
+  const { peer } = asking;
   let count = 0;
   try {
     const events = peer.watch(command, args, {
@@ -52,10 +48,9 @@ async function watch(command: string, args: string[], options: WatchCliOptions):
       if (event.type === 'value' && ++count >= options.count) return;
     }
   } catch (error) {
-    if (!(error instanceof UdpToolError)) throw error;
     // To be stopped is how most watches end.
     if (signal.aborted && count > 0) return;
-    throw new CommandFailure(error, explain(error, peer, keyPair.publicKey, chosen.psk !== undefined));
+    throw asking.failure(error);
   }
 }
 

@@ -162,9 +162,10 @@ export class MessageStore {
     const name = `${String(seq).padStart(10, '0')}-${peer}-${id}.waiting`;
     await mkdir(this.#path(folder), { recursive: true, mode: 0o700 });
     const temporary = `${peer}-${id}.${process.pid}${UNFINISHED}`;
-    return writeDurably(this.#path(folder, name), this.#path(folder, temporary), sealed, async () => {
+    const file = { path: this.#path(folder, name), temporary: this.#path(folder, temporary) };
+    return writeDurably(file, async () => {
       await this.#refuseRivals(folder, temporary);
-      return unless();
+      return (await unless()) ? null : sealed;
     });
   }
 

@@ -1,8 +1,9 @@
 /** Installs `udp-tool serve` as a service, asks the service manager how it is, and removes it. */
 import { spawn } from 'node:child_process';
-import { chmod, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { writeDurably } from '../durable-file.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { launchd } from './launchd.ts';
 import {
@@ -189,17 +190,7 @@ async function refuseUnreadable(path: string): Promise<void> {
 async function write({ path, text }: ServiceFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.new`;
-  const file = await open(temporary, 'wx', 0o644);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-    await rename(temporary, path);
-  } catch (error) {
-    await unlink(temporary).catch(() => {});
-    throw error;
-  } finally {
-    await file.close();
-  }
+  await writeDurably({ path, temporary, mode: 0o644 }, async () => text);
 }
 
 async function runTool(argv: Argv): Promise<void> {
