@@ -1,5 +1,5 @@
 /** One run of a command for a peer: what the command is told, and what its caller is told of its errors. */
-import { type ErrorCode, UdpToolError } from './errors.ts';
+import { type ErrorCode, errorForPeer, type UdpToolError } from './errors.ts';
 import type { RemotePeer } from './remote-peer.ts';
 import type { CommandContext, CommandSummary } from './rpc/command.ts';
 import type { CborValue } from './wire/cbor.ts';
@@ -50,10 +50,10 @@ export function commandError(error: unknown): UdpToolError {
   // By name, since a module of commands may have brought its own copy of this library.
   if (error instanceof Error && error.name === 'UdpToolError' && 'code' in error) {
     const code = CODES_OF_COMMANDS.find((known) => known === error.code);
-    if (code !== undefined) return new UdpToolError(code, error.message, { cause: error });
+    if (code !== undefined) return errorForPeer(code, error.message, { cause: error });
   }
   // Anything can be thrown, also what has no text.
   const text =
     error instanceof Error ? error.message : typeof error === 'string' ? error : 'The command failed.';
-  return new UdpToolError('command-failed', String(text), { cause: error });
+  return errorForPeer('command-failed', String(text), { cause: error });
 }

@@ -62,6 +62,29 @@ export class UdpToolError extends Error {
   }
 }
 
+/** An error that is for a peer and not for us. */
+export function errorForPeer(
+  code: ErrorCode,
+  message: string,
+  options: { cause?: unknown } = {},
+): UdpToolError {
+  return withoutStacks(() => new UdpToolError(code, message, options));
+}
+
+/**
+ * Has the errors that are made meanwhile, for peers, be without a stack: to find one costs more than the rest of a
+ * request, and a peer may make as many as it likes.
+ */
+export function withoutStacks<T>(action: () => T): T {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return action();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
 /** True for the errors of Node that carry a `code` such as `EADDRINUSE`. */
 export function hasSystemCode(error: unknown, ...codes: string[]): boolean {
   return (

@@ -1,6 +1,6 @@
 /** How a command is defined, whether it comes with udp-tool or is somebody's own. */
 import type { PublicKey } from '../crypto/keys.ts';
-import { UdpToolError } from '../errors.ts';
+import { errorForPeer, UdpToolError } from '../errors.ts';
 import type { CborValue } from '../wire/cbor.ts';
 import { COMMAND_NAME } from '../wire/messages.ts';
 
@@ -203,5 +203,5 @@ function wholeOf(pattern: string): RegExp {
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 function badArguments(problem: string, command: Command): UdpToolError {
-  return new UdpToolError('bad-arguments', `${problem}. Usage: ${usage(command)}`);
+  return errorForPeer('bad-arguments', `${problem}. Usage: ${usage(command)}`);
 }

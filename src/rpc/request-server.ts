@@ -1,6 +1,6 @@
 /** The answering side: executes each request at most once, and answers it as often as it is asked (PROTOCOL §9.2). */
 import { equalBytes } from '../bytes.ts';
-import { UdpToolError } from '../errors.ts';
+import { errorForPeer, UdpToolError, withoutStacks } from '../errors.ts';
 import type { Address } from '../session/address.ts';
 import type { Endpoint } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
@@ -194,24 +194,22 @@ export class RequestServer {
 
     const command = this.#options.command(peer, request.command);
     if (command === undefined) {
-      refuse(
-        new UdpToolError('unknown-command', `There is no command "${request.command}" here. Try "help".`),
-      );
+      refuse(errorForPeer('unknown-command', `There is no command "${request.command}" here. Try "help".`));
       return;
     }
     if (!command.idempotent && !equalBytes(request.boot, endpoint.boot)) {
-      refuse(new UdpToolError('outcome-unknown', RESTARTED));
+      refuse(errorForPeer('outcome-unknown', RESTARTED));
       return;
     }
     if (record.running >= MAX_RUNNING_PER_PEER) {
-      refuse(new UdpToolError('busy', 'Too many commands of this peer are running.'));
+      refuse(errorForPeer('busy', 'Too many commands of this peer are running.'));
       return;
     }
     let args: Record<string, CborValue>;
     try {
       args = command.parse?.(request.args) ?? parseArguments(command, request.args);
     } catch (error) {
-      refuse(error instanceof UdpToolError ? error : new UdpToolError('failed', 'failed', { cause: error }));
+      refuse(error instanceof UdpToolError ? error : errorForPeer('failed', 'failed', { cause: error }));
       return;
     }
     record.running++;
@@ -326,7 +324,7 @@ function refOf({ lane, id }: RequestRef): RequestRef {
 function encodeResult(request: Request, result: CommandResult): Uint8Array[] {
   if (!result.ok) return [errorMessage(request, result.error.code, result.error.message)];
   try {
-    return answerMessages(request, result.value);
+    return withoutStacks(() => answerMessages(request, result.value));
   } catch (error) {
     const code = error instanceof UdpToolError && error.code === 'too-large' ? 'too-large' : 'command-failed';
     return [errorMessage(request, code, error instanceof Error ? error.message : String(error))];
