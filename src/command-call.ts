@@ -29,9 +29,13 @@ export class CommandCall implements CommandContext<Readonly<Record<string, CborV
   }
 
   get signal(): AbortSignal {
-    this.#ended ??= new AbortController();
-    if (this.#reason !== undefined) this.#ended.abort(this.#reason);
-    return AbortSignal.any([this.#closing, this.#ended.signal]);
+    if (this.#ended === null) {
+      this.#ended = new AbortController();
+      if (this.#reason !== undefined) this.#ended.abort(this.#reason);
+      else if (this.#closing.aborted) this.#onClosing();
+      else this.#closing.addEventListener('abort', this.#onClosing);
+    }
+    return this.#ended.signal;
   }
 
   get commands(): readonly CommandSummary[] {
@@ -40,9 +44,19 @@ export class CommandCall implements CommandContext<Readonly<Record<string, CborV
 
   /** Nobody waits for it any more. */
   abort(reason: Error): void {
+    this.finish();
     this.#reason = reason;
     this.#ended?.abort(reason);
   }
+
+  /** It has ended: nothing holds on to it. */
+  finish(): void {
+    this.#closing.removeEventListener('abort', this.#onClosing);
+  }
+
+  readonly #onClosing = (): void => {
+    this.#ended?.abort(this.#closing.reason);
+  };
 }
 
 /** What a command threw, as its caller may see it: no stack, no cause. */
@@ -52,8 +66,11 @@ export function commandError(error: unknown): UdpToolError {
     const code = CODES_OF_COMMANDS.find((known) => known === error.code);
     if (code !== undefined) return errorForPeer(code, error.message, { cause: error });
   }
-  // Anything can be thrown, also what has no text.
-  const text =
-    error instanceof Error ? error.message : typeof error === 'string' ? error : 'The command failed.';
-  return errorForPeer('command-failed', String(text), { cause: error });
+  return errorForPeer('command-failed', textOf(error), { cause: error });
+}
+
+/** Anything can be thrown, also what has no text, or one that cannot be read. */
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : error;
+  return typeof text === 'string' ? text : 'The command failed.';
 }

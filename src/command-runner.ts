@@ -57,11 +57,13 @@ export class CommandRunner {
     try {
       output = command.run(call);
     } catch (error) {
+      call.finish();
       fail(error, false);
       return;
     }
     if (isStream(output)) output = firstOf(output);
     if (!(output instanceof Promise)) {
+      call.finish();
       done({ ok: true, value: output }, false);
       return;
     }
@@ -70,6 +72,7 @@ export class CommandRunner {
       if (ended) return;
       ended = true;
       clearTimeout(timer);
+      call.finish();
       if (!this.#closing.aborted) finish();
     };
     // Nobody can ask for the answer any longer than that.

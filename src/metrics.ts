@@ -89,14 +89,13 @@ export async function serveMetrics(
     server.once('error', (cause) => fail(listenError(cause, host, port)));
     server.listen(port, host, done);
   });
-  signal.addEventListener(
-    'abort',
-    () => {
-      server.close();
-      server.closeAllConnections();
-    },
-    { once: true },
-  );
+  server.on('error', () => {}); // of a connection, which is its own loss
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  signal.addEventListener('abort', close, { once: true });
+  if (signal.aborted) close();
   const address = server.address();
   return { host, port: typeof address === 'object' && address !== null ? address.port : port };
 }

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** An endpoint on a UDP port: peers by name, requests as promises, commands as functions. */
+import { setMaxListeners } from 'node:events';
 import { CommandRunner } from './command-runner.ts';
 import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
@@ -117,6 +118,8 @@ export class UdpEndpoint implements AsyncDisposable {
   constructor(options: UdpEndpointOptions, socket: UdpSocket) {
     this.publicKey = options.keyPair.publicKey;
     this.#clock = options.clock ?? monotonicClock;
+    // Every command that runs may listen.
+    setMaxListeners(0, this.#closing.signal);
     this.serve(options.commands ?? builtinCommands);
     const { onRequest, onDrop, worker } = options;
     this.#answersOnly = worker !== undefined;
@@ -258,7 +261,8 @@ export class UdpEndpoint implements AsyncDisposable {
       const abort = (): void => {
         this.#machine.client.cancel(request);
         const error = new UdpToolError('aborted', 'The request was aborted.', { cause: signal?.reason });
-        onError(error);
+        // Silent so far: its address may be another one by now.
+        if (request.unanswered > 1) onError(error);
         reject(error);
       };
       const request = this.#machine.client.request(

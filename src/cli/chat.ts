@@ -5,7 +5,8 @@ import {
   builtinCommands,
   Courier,
   createEndpoint,
-  fetchMail,
+  isTime,
+  keepFetching,
   type Message,
   type MessageStore,
   messageCommands,
@@ -25,12 +26,10 @@ interface ChatOptions extends KeyOptions {
   readonly json?: boolean;
 }
 
-/** How long a peer holds our question for mail; so it is known to be there that often. */
-const MAIL_WAIT_S = 20;
-const MAIL_TIMEOUT_MS = 5_000;
-const ASK_AGAIN_MS = 2_000;
-/** Whoever asks us for mail does so that often; silent for longer, he is away. */
-const HEARD_FOR_MS = 1_500 * MAIL_WAIT_S;
+/** Whoever asks us for mail does so every 20 s; silent for longer, he is away. */
+const HEARD_FOR_MS = 30_000;
+/** Errors after which another text may do. */
+const OF_THE_TEXT: readonly string[] = ['bad-usage', 'too-large', 'not-cbor', 'spool-full'];
 /** At the end of the input: what was typed last may still be on its way. */
 const LAST_CHANCE_MS = 5_000;
 
@@ -86,6 +85,7 @@ class Chat {
   #silence: NodeJS.Timeout | undefined;
   #showing: Promise<void> = Promise.resolve();
   #onSettled: () => void = () => {};
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(peer: RemotePeer, messages: MessageStore, options: ChatOptions, stop: AbortController) {
     this.#peer = peer;
@@ -111,10 +111,16 @@ class Chat {
     const { signal } = this.#stop;
     if (this.#terminal) note(`Writing to "${this.#peer.name}". Ctrl-D or Ctrl-C leaves.`);
     await this.#messages.watch('inbox', () => this.#showNew(), signal);
-    await this.#messages.watch('outbox', () => void this.#tellDelivered(), signal);
+    await this.#messages.watch('outbox', () => this.#lookWhatIsDelivered(), signal);
     await Courier.start({ endpoint, store: this.#messages }, signal);
     this.#showNew();
-    const fetching = this.#peer.at === undefined ? Promise.resolve() : this.#fetch();
+    // The peer may be one that cannot reach us: what it has for us is fetched, and waited for there.
+    const fetching =
+      this.#peer.at === undefined
+        ? Promise.resolve()
+        : keepFetching(this.#peer, this.#messages, signal, (isHere) => this.#present(isHere)).catch((error) =>
+            this.#tellNoMail(error),
+          );
 
     this.#lines.on('SIGINT', () => this.#interrupt());
     process.once('SIGINT', () => this.#interrupt());
@@ -127,6 +133,7 @@ class Chat {
     clearTimeout(this.#silence);
     await fetching;
     await this.#showing;
+    if (this.#failure !== null) throw this.#failure.error;
     if (this.#waiting.size > 0) {
       note(`${this.#waiting.size} kept for "${this.#peer.name}": see "udp-tool outbox".`);
       process.exitCode ??= EXIT.NO_ANSWER;
@@ -153,9 +160,12 @@ class Chat {
       this.#waiting.add(message.id);
       await this.#remember('to', message);
       if (this.#isHere === false) this.#say(`(kept until "${this.#peer.name}" is there)`);
-      void this.#tellDelivered(); // it may have been fetched already
+      this.#lookWhatIsDelivered(); // it may have been fetched already
     } catch (error) {
-      if (!(error instanceof UdpToolError)) throw error;
+      if (!(error instanceof UdpToolError) || !OF_THE_TEXT.includes(error.code)) {
+        this.#fail(error);
+        return;
+      }
       this.#say(error.message);
       process.exitCode = EXIT.FAILED;
     }
@@ -163,49 +173,45 @@ class Chat {
 
   /** Whoever brought it, this process or a `serve` beside it: what waits no longer has arrived. */
   async #tellDelivered(): Promise<void> {
-    const left = new Set((await this.#messages.waiting(this.#peer.publicKey)).map(({ id }) => id));
-    for (const id of [...this.#waiting].filter((one) => !left.has(one))) {
-      this.#waiting.delete(id);
-      if (this.#options.json) json({ event: 'delivered', id });
-      else if (this.#terminal) this.#say(forPeople.dim('✓ delivered'));
+    for (const id of [...this.#waiting]) {
+      const fate = await this.#messages.fate({ peer: this.#peer.publicKey, id });
+      if (fate === 'waiting' || !this.#waiting.delete(id)) continue;
+      const isDelivered = fate === 'gone';
+      if (this.#options.json) json({ event: isDelivered ? 'delivered' : 'discarded', id });
+      else if (this.#terminal) this.#say(forPeople.dim(isDelivered ? '✓ delivered' : '(thrown away)'));
     }
     if (this.#waiting.size === 0) this.#onSettled();
   }
 
+  #lookWhatIsDelivered(): void {
+    this.#tellDelivered().catch((error) => this.#fail(error));
+  }
+
   #showNew(): void {
-    this.#showing = this.#showing.then(async () => {
+    const show = async (): Promise<void> => {
       for (const message of await this.#messages.unread(this.#peer.publicKey)) {
         this.#print(() => showMessage(this.#peer.name, message, this.#options.json === true));
         await this.#remember('from', message);
         await this.#messages.markRead(message);
       }
-    });
+    };
+    this.#showing = this.#showing.then(show).catch((error) => this.#fail(error));
   }
 
-  /** The peer may be one that cannot reach us: what it has for us is fetched, and waited for there. */
-  async #fetch(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        // At first without waiting, so that it is known soon whether it is there.
-        const wait = this.#isHere === true ? MAIL_WAIT_S : 0;
-        const askedAt = performance.now();
-        await fetchMail(this.#peer, this.#messages, wait, { timeoutMs: MAIL_TIMEOUT_MS, signal });
-        this.#present(true);
-        // It answers one of us at a time: another chat of ours may have asked as well.
-        if (wait > 0 && performance.now() - askedAt < ASK_AGAIN_MS) await pause(ASK_AGAIN_MS, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#present(false);
-        if (error instanceof UdpToolError && error.code === 'unknown-command') {
-          this.#say(
-            `"${this.#peer.name}" has no mail for this machine: its udp-tool is older, or "peer allow" lacks mail there.`,
-          );
-          return;
-        }
-        await pause(ASK_AGAIN_MS, signal);
-      }
+  #tellNoMail(error: unknown): void {
+    if (!(error instanceof UdpToolError) || error.code !== 'unknown-command') {
+      this.#fail(error);
+      return;
     }
+    const why = 'its udp-tool is older, or "peer allow" lacks mail there';
+    this.#say(`"${this.#peer.name}" has no mail for this machine: ${why}.`);
+  }
+
+  /** Nothing goes on after that. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#stop.abort();
+    this.#lines.close();
   }
 
   #present(isHere: boolean): void {
@@ -221,19 +227,21 @@ class Chat {
     const settled = new Promise<void>((done) => {
       this.#onSettled = done;
     });
-    void this.#tellDelivered();
+    this.#lookWhatIsDelivered();
     await Promise.race([settled, pause(LAST_CHANCE_MS, this.#stop.signal)]);
   }
 
   async #remember(direction: 'from' | 'to', { text, writtenAt }: Message): Promise<void> {
     const { history } = this.#options;
     if (history === undefined) return;
-    const line = JSON.stringify({
-      [direction]: this.#peer.name,
-      at: new Date(writtenAt).toISOString(),
-      text,
-    });
-    await appendFile(history, `${line}\n`, { mode: 0o600 });
+    const at = isTime(writtenAt) ? new Date(writtenAt).toISOString() : null;
+    const line = JSON.stringify({ [direction]: this.#peer.name, at, text });
+    try {
+      await appendFile(history, `${line}\n`, { mode: 0o600 });
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new UdpToolError('failed', `The history cannot be written: ${message}`, { cause });
+    }
   }
 
   #say(text: string): void {

@@ -1,9 +1,16 @@
 import type { Command } from 'commander';
-import { createEndpoint, fetchMail, type KeyPair, type MessageStore, type PeerOptions } from '../index.ts';
+import {
+  createEndpoint,
+  fetchMail,
+  keepFetching,
+  type MessageStore,
+  type RemotePeer,
+  type UdpEndpoint,
+} from '../index.ts';
 import { aborted, choosePeer, interruption, type KeyOptions } from './context.ts';
-import { nameOf, openMessages, showMessage } from './messages.ts';
+import { indented, nameOf, openMessages, showMessage } from './messages.ts';
 import { keysOption } from './options.ts';
-import { columns, data, json, note, printable } from './output.ts';
+import { columns, data, json, note } from './output.ts';
 
 interface InboxOptions extends KeyOptions {
   readonly from?: string;
@@ -41,7 +48,6 @@ async function inbox(options: InboxOptions): Promise<void> {
   const stop = interruption();
   const { keyPair, peers, messages } = await openMessages(options);
   const from = options.from === undefined ? undefined : choosePeer(peers, options.from).publicKey;
-  await fetchAll(keyPair, peers, messages, stop);
   const shown = new Set<string>();
   const show = async (): Promise<void> => {
     for (const message of await messages.unread(from)) {
@@ -51,40 +57,44 @@ async function inbox(options: InboxOptions): Promise<void> {
       if (!options.keep) await messages.markRead(message);
     }
   };
-  let showing = show();
-  await showing;
-  await tellUnreadable(messages);
-  if (!options.follow) {
-    if (shown.size === 0) note('Nothing new.');
+  await show();
+  const askable = peers.filter(({ at }) => at !== undefined);
+  await using endpoint = await createEndpoint({ keyPair, peers: askable, commands: [] });
+  if (options.follow) {
+    await follow(endpoint, messages, show, stop);
     return;
   }
-  await messages.watch(
-    'inbox',
-    () => {
-      showing = showing.then(show);
-    },
-    stop,
-  );
+  // Who is away keeps it.
+  const fetch = (peer: RemotePeer): Promise<unknown> =>
+    fetchMail(peer, messages, 0, { timeoutMs: FETCH_TIMEOUT_MS, signal: stop }).catch(() => {});
+  await Promise.all(endpoint.peers.map(fetch));
   await show();
-  await aborted(stop);
-  await showing;
+  await tellUnreadable(messages);
+  if (shown.size === 0) note('Nothing new.');
 }
 
-/** What peers keep for this machine; who is away keeps it. */
-async function fetchAll(
-  keyPair: KeyPair,
-  peers: readonly PeerOptions[],
+/** Shows what comes, here or at a peer that keeps it for this machine, until the signal aborts. */
+async function follow(
+  endpoint: UdpEndpoint,
   messages: MessageStore,
-  signal: AbortSignal,
+  show: () => Promise<void>,
+  stop: AbortSignal,
 ): Promise<void> {
-  const askable = peers.filter(({ at }) => at !== undefined);
-  if (askable.length === 0) return;
-  await using endpoint = await createEndpoint({ keyPair, peers: askable, commands: [] });
-  await Promise.all(
-    endpoint.peers.map((peer) =>
-      fetchMail(peer, messages, 0, { timeoutMs: FETCH_TIMEOUT_MS, signal }).catch(() => 0),
-    ),
-  );
+  let showing = show();
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  const onChange = (): void => {
+    showing = showing.then(show);
+    showing.catch(fail);
+  };
+  await messages.watch('inbox', onChange, stop);
+  onChange();
+  // Who keeps no mail for us has none.
+  for (const peer of endpoint.peers) keepFetching(peer, messages, stop).catch(() => {});
+  await Promise.race([aborted(stop), failed]);
+  await showing;
 }
 
 async function tellUnreadable(messages: MessageStore): Promise<void> {
@@ -101,18 +111,17 @@ async function outbox(
   const { peers, messages } = await openMessages(options);
   if (options.discard !== undefined) {
     const { name, publicKey } = choosePeer(peers, options.discard);
-    const waiting = await messages.waiting(publicKey);
-    for (const message of waiting) await messages.settled(message);
-    note(`Threw away ${waiting.length} for "${name}".`);
+    note(`Threw away ${await messages.discard(publicKey)} for "${name}".`);
     return;
   }
   const rows: [string, string][] = [];
   for (const { name, publicKey } of peers) {
     for (const { id, writtenAt, text } of await messages.waiting(publicKey)) {
       if (options.json) json({ peer: name, id, at: writtenAt, text });
-      else rows.push([name, printable(text)]);
+      else rows.push([name, indented(text)]);
     }
   }
+  await tellUnreadable(messages);
   if (rows.length > 0) data(columns(rows));
   else if (!options.json) note('Nothing waits.');
 }

@@ -1,5 +1,12 @@
 /** What the verbs about messages share. */
-import { type Message, MessageStore, type PeerOptions, type PublicKey, UdpToolError } from '../index.ts';
+import {
+  isTime,
+  type Message,
+  MessageStore,
+  type PeerOptions,
+  type PublicKey,
+  UdpToolError,
+} from '../index.ts';
 import { choosePeer, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { data, forData, json, printable } from './output.ts';
 
@@ -28,13 +35,17 @@ export function nameOf(peers: readonly PeerOptions[], key: PublicKey): string {
 /** A message on stdout. */
 export function showMessage(from: string, { id, text, writtenAt }: Message, asJson: boolean): void {
   if (asJson) json({ event: 'message', peer: from, id, at: writtenAt, text });
-  else data(`${forData.bold(from)} ${forData.dim(clockTime(writtenAt))}  ${printable(text)}`);
+  else data(`${forData.bold(from)} ${forData.dim(clockTime(writtenAt))}  ${indented(text)}`);
+}
+
+/** Printable, and no line of it looks as if it were another's. */
+export function indented(text: string): string {
+  return printable(text).replaceAll('\n', '\n    ');
 }
 
 /** As the sender's clock had it. */
 function clockTime(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime()) ? '' : date.toLocaleString('sv').slice(0, 16);
+  return isTime(at) ? new Date(at).toLocaleString('sv').slice(0, 16) : '';
 }
 
 /** What became of a message that did not arrive. */

@@ -54,7 +54,7 @@ async function msg(words: string[], options: MsgOptions): Promise<void> {
 
 async function textOf(words: readonly string[]): Promise<string> {
   if (words.length > 0 && !(words.length === 1 && words[0] === '-')) return words.join(' ');
-  return (await readText(process.stdin)).replace(/^\ufeff+/, '').replace(/\r?\n$/, '');
+  return (await readText(process.stdin)).replace(/^\ufeff/, '').replace(/\r?\n$/, '');
 }
 
 /** Brings it what waits for it, this message last. */
@@ -80,9 +80,11 @@ async function bring(
   }
 }
 
-/** Whether the peer came for it, by way of a `serve` or `chat` that runs here, before the signal aborts. */
-async function isFetched(messages: MessageStore, { peer, id }: Message, late: AbortSignal): Promise<boolean> {
-  const waits = async (): Promise<boolean> => (await messages.waiting(peer)).some((one) => one.id === id);
+/**
+ * Whether the peer came for it, by way of a `serve` or `chat` that runs here, before the signal aborts.
+ * @throws UdpToolError `aborted` where it was thrown away meanwhile
+ */
+async function isFetched(messages: MessageStore, message: Message, late: AbortSignal): Promise<boolean> {
   let changed: () => void = () => {};
   const wake = (): void => changed();
   late.addEventListener('abort', wake, { once: true });
@@ -91,7 +93,10 @@ async function isFetched(messages: MessageStore, { peer, id }: Message, late: Ab
     const change = new Promise<void>((done) => {
       changed = done;
     });
-    if (!(await waits())) return true;
+    const fate = await messages.fate(message);
+    if (fate === 'gone') return true;
+    if (fate === 'discarded')
+      throw new UdpToolError('aborted', 'The message was thrown away before it was fetched.');
     if (late.aborted) return false;
     await change;
   }

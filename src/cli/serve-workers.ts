@@ -1,6 +1,5 @@
 /** The primary of `serve --workers`: it has no socket, and tells of all workers as of one server. */
 import {
-  Courier,
   createEndpoint,
   type KeyPair,
   type KeyStore,
@@ -16,6 +15,7 @@ import { bookOf, followBook } from './follow-book.ts';
 import { atHangup } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { ServeReport } from './serve-report.ts';
+import { startCourier } from './start-courier.ts';
 import { WorkersAsOne } from './workers-as-one.ts';
 
 export async function serveByWorkers(options: ServeOptions): Promise<void> {
@@ -63,10 +63,10 @@ interface Delivering {
 /** Brings messages that wait to the peers: from a port of its own, since a worker cannot ask. */
 async function deliverer({ store, keyPair, peers, report, stop }: Delivering): Promise<UdpEndpoint> {
   const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
-  // The workers tell what there is to tell of the book.
-  await followBook(endpoint, store, peers, { onBook: () => {}, onTrouble: () => {} }, stop);
   const messages = new MessageStore(messageFolder(store), keyPair);
-  const onDelivered = ({ name }: { readonly name: string }): void => report.delivered(name);
-  await Courier.start({ endpoint, store: messages, onDelivered }, stop);
+  const courier = await startCourier(endpoint, messages, report, stop);
+  // The workers tell what there is to tell of the book.
+  const follower = { onBook: () => courier?.peersChanged(), onTrouble: () => {} };
+  await followBook(endpoint, store, peers, follower, stop);
   return endpoint;
 }

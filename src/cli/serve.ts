@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import {
   builtinCommands,
-  Courier,
+  type Courier,
   createEndpoint,
   type HostPort,
   MessageStore,
@@ -28,6 +28,7 @@ import { DROP_REPORT_MS, type ReportOptions, ServeReport } from './serve-report.
 import { serveAsWorker } from './serve-worker.ts';
 import { serveByWorkers } from './serve-workers.ts';
 import { servedCommands } from './served-commands.ts';
+import { startCourier } from './start-courier.ts';
 
 export interface ServeOptions extends KeyOptions, ReportOptions {
   readonly host?: string;
@@ -107,6 +108,7 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     onBook(book: Book): void {
       report.peers(bookChanges(told, book), book.size);
       told = book;
+      courier?.peersChanged();
     },
     onTrouble: (text: string) => report.line(text),
   };
@@ -116,8 +118,7 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     await readBook();
     report.reloaded(await readCommands());
   };
-  const onDelivered = ({ name }: { readonly name: string }): void => report.delivered(name);
-  courier = await Courier.start({ endpoint, store: messages, onDelivered }, stop);
+  courier = await startCourier(endpoint, messages, report, stop);
   const timer = setInterval(() => report.drops(endpoint.stats.drops), DROP_REPORT_MS);
   await aborted(stop);
   clearInterval(timer);

@@ -4,7 +4,7 @@ import { Asking } from './asking.ts';
 import { interruption, type KeyOptions } from './context.ts';
 import { renderAnswer } from './help-table.ts';
 import { count, interval, keysOption, timeoutOption, toOption } from './options.ts';
-import { data, json, jsonSafe, note } from './output.ts';
+import { data, json, jsonSafe, note, printable } from './output.ts';
 
 interface WatchCliOptions extends KeyOptions {
   readonly to?: string;
@@ -73,7 +73,7 @@ function tell(command: string, event: WatchEvent): void {
       data(renderAnswer(command, event.value));
       break;
     case 'error':
-      note(`(failed this time: ${event.error.message})`);
+      note(`(failed this time: ${printable(event.error.message)})`);
       break;
     case 'gap':
       note(

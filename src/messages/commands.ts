@@ -1,6 +1,6 @@
 /** How messages travel: `msg` brings one, `mail` hands one to whom it is for, where he cannot be reached (PROTOCOL §10.2). */
 import type { PublicKey } from '../crypto/keys.ts';
-import { UdpToolError } from '../errors.ts';
+import { type ErrorCode, errorForPeer, UdpToolError } from '../errors.ts';
 import { type Command, defineCommand } from '../rpc/command.ts';
 import { checkText, MAX_TEXT_BYTES, MESSAGE_ID, type Message } from './message.ts';
 import type { MessageStore } from './message-store.ts';
@@ -8,6 +8,10 @@ import type { MessageStore } from './message-store.ts';
 /** Bytes of UTF-8 in one part: with everything around it, one request. */
 export const PART_BYTES = 880;
 const MAX_PARTS = Math.ceil(MAX_TEXT_BYTES / (PART_BYTES - 3));
+/** Of what a date can be (ECMA-262). */
+const MAX_TIME_MS = 8.64e15;
+/** Messages of one peer that are being written: it sends one after the other. */
+const MAX_WRITING = 8;
 /** How long `mail` waits for a message; requests live longer. */
 const MAX_WAIT_S = 30;
 
@@ -21,12 +25,37 @@ export interface MessageCommandsOptions {
 export function messageCommands({ store, onMessage }: MessageCommandsOptions): Command[] {
   const assemblies = new Assemblies();
   const waiters = new Waiters();
+  const writing = new Map<string, number>();
+  /** @throws UdpToolError `busy`; Error without a word of what is on this disk */
+  const keep = async (message: Message): Promise<'new' | 'known'> => {
+    const peer = message.peer.toString();
+    const count = writing.get(peer) ?? 0;
+    if (count >= MAX_WRITING) throw errorForPeer('busy', 'Messages of yours are still being written.');
+    writing.set(peer, count + 1);
+    try {
+      return await store.receive(message);
+    } catch (error) {
+      if (!(error instanceof UdpToolError) || !ITS_AFFAIR.includes(error.code))
+        throw new Error('The message cannot be kept here.', { cause: error });
+      throw errorForPeer('busy', error.message, { cause: error });
+    } finally {
+      const left = (writing.get(peer) ?? 1) - 1;
+      if (left > 0) writing.set(peer, left);
+      else writing.delete(peer);
+    }
+  };
   const msg = defineCommand({
     name: 'msg',
     summary: 'Puts a message into the inbox here, once however often it is sent',
     args: [
       { name: 'id', type: 'text', summary: '32 hexadecimal digits that name it', pattern: MESSAGE_ID.source },
-      { name: 'at', type: 'number', summary: 'When it was written, in milliseconds since 1970' },
+      {
+        name: 'at',
+        type: 'number',
+        summary: 'When it was written, in milliseconds since 1970',
+        min: -MAX_TIME_MS,
+        max: MAX_TIME_MS,
+      },
       { name: 'text', type: 'text', summary: 'Its text, or a part of it' },
       { name: 'part', type: 'integer', summary: 'Which part', min: 1, max: MAX_PARTS, default: 1 },
       { name: 'parts', type: 'integer', summary: 'Of how many', min: 1, max: MAX_PARTS, default: 1 },
@@ -37,11 +66,7 @@ export function messageCommands({ store, onMessage }: MessageCommandsOptions): C
       if (text === null) return 'part';
       checkText(text);
       const message = { id: args.id, peer: peer.publicKey, text, writtenAt: args.at };
-      const outcome = await store.receive(message).catch((error: unknown) => {
-        if (error instanceof UdpToolError && error.code === 'spool-full')
-          throw new UdpToolError('busy', error.message, { cause: error });
-        throw error;
-      });
+      const outcome = await keep(message);
       if (outcome === 'new') onMessage?.({ from: peer.name, message });
       return outcome;
     },
@@ -78,6 +103,9 @@ export function messageCommands({ store, onMessage }: MessageCommandsOptions): C
   return [msg, mail];
 }
 
+/** Failures that concern the sender. */
+const ITS_AFFAIR: readonly ErrorCode[] = ['busy', 'spool-full'];
+
 /** The oldest that waits for a peer; null when none comes before the signal aborts. */
 async function firstFor(store: MessageStore, peer: PublicKey, late: AbortSignal): Promise<Message | null> {
   let changed: () => void = () => {};
@@ -90,7 +118,7 @@ async function firstFor(store: MessageStore, peer: PublicKey, late: AbortSignal)
     const change = new Promise<void>((done) => {
       changed = done;
     });
-    const [message] = await store.waiting(peer);
+    const message = await store.firstWaiting(peer);
     if (message !== undefined || late.aborted) return message ?? null;
     await change;
   }
@@ -140,14 +168,14 @@ class Assemblies {
   }
 }
 
-/** Cuts a text between characters into parts that fit a request each; none begins with a byte order mark. */
+/** Cuts a text between characters into parts that fit a request each. */
 export function partsOf(text: string): string[] {
   const parts: string[] = [];
   let part = '';
   let bytes = 0;
   for (const character of text) {
     const length = Buffer.byteLength(character);
-    if (bytes + length > PART_BYTES && character !== '\ufeff') {
+    if (bytes + length > PART_BYTES) {
       parts.push(part);
       part = '';
       bytes = 0;

@@ -21,6 +21,7 @@ interface Round {
   /** Something changed while it ran. */
   again: boolean;
   failures: number;
+  failedAt: number;
   pause: NodeJS.Timeout | undefined;
 }
 
@@ -42,10 +43,18 @@ export class Courier {
     return courier;
   }
 
-  /** The peer of that name was heard: it is there. */
+  /** The peer of that name was heard, so it is there: no long pause is made any more. */
   heard(name: string): void {
     const peer = this.#options.endpoint.peers.find((one) => one.name === name);
-    if (peer !== undefined && (this.#rounds.get(peer)?.failures ?? 0) > 0) void this.#visit(peer);
+    const round = peer && this.#rounds.get(peer);
+    if (round === undefined || round.failures < 2 || round.running) return;
+    round.failures = 1;
+    this.#pause(peer as RemotePeer, round, round.failedAt + FIRST_PAUSE_MS - performance.now());
+  }
+
+  /** Peers came, or have another address now. */
+  peersChanged(): void {
+    this.#visitAll();
   }
 
   #visitAll(): void {
@@ -73,18 +82,23 @@ export class Courier {
       round.failures = 0;
     } catch {
       // Whatever it was, the messages wait.
-      const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** round.failures++);
-      round.pause = setTimeout(() => void this.#visit(peer), pauseMs);
-      round.pause.unref();
+      round.failedAt = performance.now();
+      this.#pause(peer, round, Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** round.failures++));
     } finally {
       round.running = false;
     }
   }
 
+  #pause(peer: RemotePeer, round: Round, ms: number): void {
+    clearTimeout(round.pause);
+    round.pause = setTimeout(() => void this.#visit(peer), Math.max(0, ms));
+    round.pause.unref();
+  }
+
   #roundOf(peer: RemotePeer): Round {
     let round = this.#rounds.get(peer);
     if (round === undefined) {
-      round = { running: false, again: false, failures: 0, pause: undefined };
+      round = { running: false, again: false, failures: 0, failedAt: 0, pause: undefined };
       this.#rounds.set(peer, round);
     }
     return round;

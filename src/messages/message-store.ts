@@ -7,18 +7,17 @@ import { mkdir, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/pr
 import { join } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { AtRestKey } from '../crypto/at-rest.ts';
-import type { KeyPair } from '../crypto/keys.ts';
-import { PublicKey } from '../crypto/keys.ts';
+import { type KeyPair, PublicKey } from '../crypto/keys.ts';
 import { syncFolder, writeDurably } from '../durable-file.ts';
-import { hasSystemCode, UdpToolError } from '../errors.ts';
+import { type ErrorCode, hasSystemCode, UdpToolError } from '../errors.ts';
 import { random } from '../transport/random.ts';
-import { checkText, decodeMessage, encodeMessage, MESSAGE_ID, type Message } from './message.ts';
+import { checkText, decodeMessage, encodeMessage, type Message } from './message.ts';
 
 /** Messages of one peer: those that wait for it, and those of it that nobody has read. */
 export const MAX_WAITING = 1_000;
 export const MAX_WAITING_BYTES: number = 4 * 1024 * 1024;
-/** Names of what was read that are kept for each peer. A sender has far fewer on the way. */
-const MAX_REMEMBERED = 4 * MAX_WAITING;
+/** Names of what was read that are kept for each peer: a sender has no more on the way. */
+const MAX_REMEMBERED: number = MAX_WAITING;
 /** How the name of a file ends that is being written. */
 const UNFINISHED = '.new';
 /** A file that is still being written after so long was left by a process that died. */
@@ -27,7 +26,8 @@ const ABANDONED_MS = 60_000;
 const WATCH_SETTLE_MS = 20;
 
 type Folder = 'outbox' | 'inbox';
-type State = 'waiting' | 'read';
+/** `read` and `discarded` files are empty, or about to be. */
+type State = 'waiting' | 'read' | 'discarded';
 
 /** A file by its name: `0000000042-udp1…-0123….waiting`, so that names sort as messages came. */
 interface Entry {
@@ -38,9 +38,16 @@ interface Entry {
   readonly state: State;
 }
 
+type MessageRef = Pick<Message, 'peer' | 'id'>;
+
 export class MessageStore {
   readonly #dir: string;
   readonly #key: AtRestKey;
+  /** Of files in the spool, which never change. */
+  readonly #sizes = new Map<string, number>();
+  /** One change after the other: numbers and bounds depend on what is there. */
+  #changing: Promise<unknown> = Promise.resolve();
+  #isTidy = false;
 
   /** @param dir the key folder */
   constructor(dir: string, { secretKey }: KeyPair) {
@@ -50,122 +57,144 @@ export class MessageStore {
 
   /**
    * Puts a message into the outbox; once this resolves it survives whatever happens to this process.
-   * @throws UdpToolError `bad-usage`, `too-large`, `not-cbor`, `spool-full`, `failed`
+   * @throws UdpToolError `bad-usage`, `too-large`, `not-cbor`, `spool-full`, `failed`, `no-permission`
    */
   async queue(peer: PublicKey, text: string): Promise<Message> {
     checkText(text);
     const message = { id: toHex(random(16)), peer, text, writtenAt: Date.now() };
     const sealed = this.#key.seal(encodeMessage(message));
-    return this.#failing('keep the message', async () => {
+    await this.#change('keep the message', async () => {
       const entries = await this.#entries('outbox');
-      const waiting = entries.filter((entry) => entry.peer === peer.toString());
-      if (await this.#isFull('outbox', waiting, sealed.length)) {
+      if (await this.#isFull('outbox', entries.filter(isOf(peer)), sealed.length)) {
         throw new UdpToolError('spool-full', 'Too many messages wait for that peer already.', {
           hint: 'See them with "udp-tool outbox"; they leave when the peer is there.',
         });
       }
-      await this.#write('outbox', entries, message, sealed, async () => false);
-      return message;
+      await this.#write('outbox', entries, message, sealed);
     });
+    return message;
   }
 
   /** What waits for a peer, in order. */
   waiting(peer: PublicKey): Promise<Message[]> {
-    return this.#read('outbox', peer);
+    return this.#failing('read the outbox', () => this.#read('outbox', isOf(peer), Number.POSITIVE_INFINITY));
   }
 
-  /** The peer has it, or is not to get it: it waits no longer. */
-  async settled({ peer, id }: Pick<Message, 'peer' | 'id'>): Promise<void> {
-    const entry = (await this.#entries('outbox')).find(
-      (one) => one.id === id && one.peer === peer.toString(),
-    );
-    if (entry !== undefined) await rm(this.#path('outbox', entry.file), { force: true });
+  /** The one that waits longest. */
+  async firstWaiting(peer: PublicKey): Promise<Message | undefined> {
+    return (await this.#failing('read the outbox', () => this.#read('outbox', isOf(peer), 1)))[0];
+  }
+
+  /** What became of a message in the outbox: `gone` says that its peer has it. */
+  async fate({ peer, id }: MessageRef): Promise<'waiting' | 'discarded' | 'gone'> {
+    const entries = await this.#failing('read the outbox', () => this.#entries('outbox'));
+    const state = entries.filter(isOf(peer)).find((entry) => entry.id === id)?.state;
+    return state === undefined || state === 'read' ? 'gone' : state;
+  }
+
+  /** The peer has it: it waits no longer. */
+  settled({ peer, id }: MessageRef): Promise<void> {
+    return this.#change('forget a message', async () => {
+      for (const { file } of (await this.#entries('outbox'))
+        .filter(isOf(peer))
+        .filter((one) => one.id === id))
+        await rm(this.#path('outbox', file), { force: true });
+    });
+  }
+
+  /** Throws away what waits for a peer; returns how many that were. */
+  discard(peer: PublicKey): Promise<number> {
+    return this.#change('discard messages', async () => {
+      const waiting = (await this.#entries('outbox')).filter(isOf(peer)).filter(isWaiting);
+      for (const entry of waiting) await this.#empty('outbox', entry, 'discarded');
+      return waiting.length;
+    });
   }
 
   /**
    * Puts a message of a peer into the inbox, once: `known` says that it was there before.
-   * @throws UdpToolError `spool-full`, `busy` while another process takes the same one, `failed`
+   * @throws UdpToolError `spool-full`, `busy` while another process takes the same one, `failed`, `no-permission`
    */
-  async receive(message: Message): Promise<'new' | 'known'> {
+  receive(message: Message): Promise<'new' | 'known'> {
+    const { id, peer } = message;
     const sealed = this.#key.seal(encodeMessage(message));
-    return this.#failing('keep a message', async () => {
-      const peer = message.peer.toString();
-      const isKnown = async (): Promise<boolean> =>
-        (await this.#entries('inbox')).some((entry) => entry.id === message.id && entry.peer === peer);
+    return this.#change('keep a message', async () => {
       const entries = await this.#entries('inbox');
-      const ofPeer = entries.filter((entry) => entry.peer === peer);
-      if (ofPeer.some(({ id }) => id === message.id)) return 'known';
-      if (
-        await this.#isFull(
-          'inbox',
-          ofPeer.filter(({ state }) => state === 'waiting'),
-          sealed.length,
-        )
-      ) {
+      const ofPeer = entries.filter(isOf(peer));
+      if (ofPeer.some((entry) => entry.id === id)) return 'known';
+      if (await this.#isFull('inbox', ofPeer, sealed.length)) {
         throw new UdpToolError('spool-full', 'The inbox is full: its owner should read it.');
       }
-      const isNew = await this.#write('inbox', entries, message, sealed, isKnown);
-      await this.#forgetOldest(ofPeer.filter(({ state }) => state === 'read'));
+      const isNew = await this.#write('inbox', entries, message, sealed);
+      const read = ofPeer.filter(({ state }) => state === 'read');
+      for (const { file } of read.slice(0, Math.max(0, read.length - MAX_REMEMBERED)))
+        await rm(this.#path('inbox', file), { force: true });
       return isNew ? 'new' : 'known';
     });
   }
 
   /** What came and was not read yet, of all peers or of one, in order. */
   unread(peer?: PublicKey): Promise<Message[]> {
-    return this.#read('inbox', peer);
+    const wanted = peer === undefined ? () => true : isOf(peer);
+    return this.#failing('read the inbox', () => this.#read('inbox', wanted, Number.POSITIVE_INFINITY));
   }
 
   /** Its text is gone from the disk afterwards. */
-  async markRead({ peer, id }: Pick<Message, 'peer' | 'id'>): Promise<void> {
-    const entry = (await this.#entries('inbox')).find((one) => one.id === id && one.peer === peer.toString());
-    if (entry?.state !== 'waiting') return;
-    await this.#failing('mark a message as read', async () => {
-      const read = this.#path('inbox', entry.file.replace(/\.waiting$/, '.read'));
-      await rename(this.#path('inbox', entry.file), read);
-      await truncate(read);
-      await syncFolder(this.#path('inbox'));
+  markRead({ peer, id }: MessageRef): Promise<void> {
+    return this.#change('mark a message as read', async () => {
+      const entry = (await this.#entries('inbox')).filter(isOf(peer)).find((one) => one.id === id);
+      if (entry?.state === 'waiting') await this.#empty('inbox', entry, 'read');
     });
   }
 
   /** How many files cannot be opened: damaged, or sealed under another key than this machine has now. */
-  async unreadable(): Promise<number> {
-    let count = 0;
-    for (const folder of ['outbox', 'inbox'] as const) {
-      const waiting = (await this.#entries(folder)).filter(({ state }) => state === 'waiting');
-      count += waiting.length - (await this.#read(folder)).length;
-    }
-    return count;
-  }
-
-  /** Calls back after something in a folder changed, until the signal aborts. */
-  async watch(folder: Folder, onChange: () => void, signal: AbortSignal): Promise<void> {
-    await mkdir(this.#path(folder), { recursive: true, mode: 0o700 });
-    let timer: NodeJS.Timeout | undefined;
-    const watcher: FSWatcher = watchFolder(this.#path(folder), { signal }, () => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        onChange();
-      }, WATCH_SETTLE_MS);
+  unreadable(): Promise<number> {
+    return this.#failing('read the messages', async () => {
+      let count = 0;
+      for (const folder of ['outbox', 'inbox'] as const) {
+        const waiting = (await this.#entries(folder)).filter(isWaiting).length;
+        count += waiting - (await this.#read(folder, () => true, Number.POSITIVE_INFINITY)).length;
+      }
+      return count;
     });
-    watcher.on('error', () => {});
-    signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
   }
 
+  /**
+   * Calls back after something in a folder changed, until the signal aborts.
+   * @throws UdpToolError `failed`, `no-permission`
+   */
+  watch(folder: Folder, onChange: () => void, signal: AbortSignal): Promise<void> {
+    return this.#failing('watch for messages', async () => {
+      await mkdir(this.#path(folder), { recursive: true, mode: 0o700 });
+      if (signal.aborted) return;
+      let timer: NodeJS.Timeout | undefined;
+      const watcher: FSWatcher = watchFolder(this.#path(folder), { signal }, () => {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          onChange();
+        }, WATCH_SETTLE_MS);
+      });
+      watcher.on('error', () => {});
+      signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
+    });
+  }
+
+  /** Returns whether it was written; not, where another process has taken it meanwhile. */
   async #write(
     folder: Folder,
     entries: readonly Entry[],
     { id, peer }: Message,
     sealed: Uint8Array,
-    unless: () => Promise<boolean>,
   ): Promise<boolean> {
     const seq = (entries.at(-1)?.seq ?? 0) + 1;
-    const name = `${String(seq).padStart(10, '0')}-${peer}-${id}.waiting`;
+    const name = `${String(seq).padStart(10, '0')}-${peer}-${id}`;
     await mkdir(this.#path(folder), { recursive: true, mode: 0o700 });
-    const temporary = `${peer}-${id}.${process.pid}${UNFINISHED}`;
-    const file = { path: this.#path(folder, name), temporary: this.#path(folder, temporary) };
+    const temporary = `${peer}-${id}.${process.pid}.${toHex(random(4))}${UNFINISHED}`;
+    const file = { path: this.#path(folder, `${name}.waiting`), temporary: this.#path(folder, temporary) };
     return writeDurably(file, async () => {
       await this.#refuseRivals(folder, temporary);
-      return (await unless()) ? null : sealed;
+      const isTaken = (await this.#entries(folder)).filter(isOf(peer)).some((entry) => entry.id === id);
+      return isTaken ? null : sealed;
     });
   }
 
@@ -186,21 +215,43 @@ export class MessageStore {
   }
 
   async #isAbandoned(folder: Folder, file: string): Promise<boolean> {
-    if (!isRunning(Number(file.split('.').at(-2)))) return true;
+    if (!isRunning(Number(file.split('.').at(1)))) return true;
     const found = await stat(this.#path(folder, file)).catch(unlessGone);
     // A clock that was set back makes it old as well.
     return found !== undefined && Math.abs(Date.now() - found.mtimeMs) > ABANDONED_MS;
   }
 
-  async #read(folder: Folder, of?: PublicKey): Promise<Message[]> {
-    const wanted = of?.toString();
+  /** Its name stays, its text does not. Another process may have done so before. */
+  async #empty(folder: Folder, { file }: Entry, state: State): Promise<void> {
+    const emptied = this.#path(folder, file.replace(/\.waiting$/, `.${state}`));
+    try {
+      await rename(this.#path(folder, file), emptied);
+      await truncate(emptied);
+    } catch (error) {
+      unlessGone(error);
+    }
+    await syncFolder(this.#path(folder));
+  }
+
+  /** Finishes what a process began that died: see {@link #empty}. */
+  async #tidy(): Promise<void> {
+    for (const { file, state } of await this.#entries('inbox')) {
+      if (state === 'read' && (await this.#sizeOf('inbox', file)) > 0)
+        await truncate(this.#path('inbox', file)).catch(unlessGone);
+    }
+    for (const { file, state } of await this.#entries('outbox')) {
+      if (state === 'discarded') await rm(this.#path('outbox', file), { force: true });
+    }
+  }
+
+  async #read(folder: Folder, wanted: (entry: Entry) => boolean, count: number): Promise<Message[]> {
     const messages: Message[] = [];
-    for (const { file, id, peer, state } of await this.#entries(folder)) {
-      if (state !== 'waiting' || (wanted !== undefined && peer !== wanted)) continue;
+    for (const { file, id, peer } of (await this.#entries(folder)).filter(isWaiting).filter(wanted)) {
       const sealed = await readFile(this.#path(folder, file)).catch(unlessGone);
       const bytes = sealed && this.#key.open(sealed);
       const message = bytes && decodeMessage(bytes, id, PublicKey.parse(peer));
       if (message) messages.push(message);
+      if (messages.length >= count) break;
     }
     return messages;
   }
@@ -214,20 +265,36 @@ export class MessageStore {
       .filter((entry) => entry !== null);
   }
 
-  async #isFull(folder: Folder, waiting: readonly Entry[], more: number): Promise<boolean> {
+  /** @param ofPeer those of one peer */
+  async #isFull(folder: Folder, ofPeer: readonly Entry[], more: number): Promise<boolean> {
+    const waiting = ofPeer.filter(isWaiting);
     if (waiting.length >= MAX_WAITING) return true;
-    // Only a spool of many or of large messages can be full.
     let bytes = more;
-    for (const { file } of waiting) {
-      bytes += (await stat(this.#path(folder, file)).catch(unlessGone))?.size ?? 0;
-      if (bytes > MAX_WAITING_BYTES) return true;
-    }
-    return false;
+    for (const { file } of waiting) bytes += await this.#sizeOf(folder, file);
+    return bytes > MAX_WAITING_BYTES;
   }
 
-  async #forgetOldest(read: readonly Entry[]): Promise<void> {
-    for (const { file } of read.slice(0, Math.max(0, read.length - MAX_REMEMBERED)))
-      await rm(this.#path('inbox', file), { force: true });
+  async #sizeOf(folder: Folder, file: string): Promise<number> {
+    const path = this.#path(folder, file);
+    const known = this.#sizes.get(path);
+    if (known !== undefined) return known;
+    const size = (await stat(path).catch(unlessGone))?.size ?? 0;
+    // What is gone need not be known any longer; that there are so many says that some are.
+    if (this.#sizes.size >= 4 * MAX_WAITING) this.#sizes.clear();
+    this.#sizes.set(path, size);
+    return size;
+  }
+
+  #change<T>(what: string, action: () => Promise<T>): Promise<T> {
+    const change = this.#changing.then(() =>
+      this.#failing(what, async () => {
+        if (!this.#isTidy) await this.#tidy();
+        this.#isTidy = true;
+        return action();
+      }),
+    );
+    this.#changing = change.catch(() => {});
+    return change;
   }
 
   async #failing<T>(what: string, action: () => Promise<T>): Promise<T> {
@@ -235,8 +302,9 @@ export class MessageStore {
       return await action();
     } catch (cause) {
       if (cause instanceof UdpToolError) throw cause;
+      const code: ErrorCode = hasSystemCode(cause, 'EACCES', 'EPERM', 'EROFS') ? 'no-permission' : 'failed';
       const message = cause instanceof Error ? cause.message : String(cause);
-      throw new UdpToolError('failed', `Cannot ${what}: ${message}`, {
+      throw new UdpToolError(code, `Cannot ${what}: ${message}`, {
         cause,
         hint: `Is there room, and may this user write in ${this.#dir}?`,
       });
@@ -248,13 +316,22 @@ export class MessageStore {
   }
 }
 
-const NAME = /^(\d{10})-(udp1[0-9a-z]+)-([0-9a-f]{32})\.(waiting|read)$/;
+const NAME = /^(\d{10})-(udp1[0-9a-z]+)-([0-9a-f]{32})\.(waiting|read|discarded)$/;
 
 /** Null for what is none of ours. */
 function parseName(file: string): Entry | null {
   const [, seq, peer, id, state] = NAME.exec(file) ?? [];
-  if (seq === undefined || peer === undefined || id === undefined || !MESSAGE_ID.test(id)) return null;
+  if (seq === undefined || peer === undefined || id === undefined) return null;
   return { file, seq: Number(seq), peer, id, state: state as State };
+}
+
+function isOf(peer: PublicKey): (entry: Entry) => boolean {
+  const text = peer.toString();
+  return (entry) => entry.peer === text;
+}
+
+function isWaiting({ state }: Entry): boolean {
+  return state === 'waiting';
 }
 
 function isRunning(pid: number): boolean {

@@ -20,6 +20,10 @@ export interface Message {
 /** @throws UdpToolError `bad-usage`, `too-large` */
 export function checkText(text: string): void {
   if (text === '') throw new UdpToolError('bad-usage', 'A message holds some text.');
+  // A part may not begin with one (PROTOCOL §7.1), so a text could not be cut anywhere.
+  if (text.includes('\ufeff')) {
+    throw new UdpToolError('bad-usage', 'A message holds no byte order marks (U+FEFF), which nobody sees.');
+  }
   const bytes = new TextEncoder().encode(text).length;
   if (bytes > MAX_TEXT_BYTES) {
     throw new UdpToolError(
@@ -27,6 +31,11 @@ export function checkText(text: string): void {
       `The message has ${bytes} bytes; one carries ${MAX_TEXT_BYTES} at most.`,
     );
   }
+}
+
+/** Whether that can be shown as a time. */
+export function isTime(at: number): boolean {
+  return !Number.isNaN(new Date(at).getTime());
 }
 
 /** With its peer and id, so that one file cannot take the place of another. */

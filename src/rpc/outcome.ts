@@ -5,6 +5,7 @@ import type { CborValue } from '../wire/cbor.ts';
 /** How far a request without an answer got: what a person needs to find out why. */
 export type RequestProgress =
   | 'no-handshake' // nothing authentic ever came back, so it was not executed
+  | 'waiting' // it was not sent: others to that peer were still under way
   | 'no-answer' // it was sent; nothing came back
   | 'running' // the responder said that it works on it
   | 'partial'; // some of the answer came
@@ -32,6 +33,11 @@ export function noAnswer(command: string, progress: RequestProgress): UdpToolErr
   switch (progress) {
     case 'no-handshake':
       return new UdpToolError('no-answer', 'Nothing answered. The request was not executed.');
+    case 'waiting':
+      return new UdpToolError(
+        'no-answer',
+        `"${command}" was not sent, and so not executed: earlier requests were still under way.`,
+      );
     case 'no-answer':
       return new UdpToolError(
         'no-answer',

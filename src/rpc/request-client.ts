@@ -349,9 +349,9 @@ export class RequestClient {
   }
 
   #fail(request: PendingRequest, error: UdpToolError, roundTripMs: number | null = null): void {
+    const progress = progressOf(request);
     this.#forget(request);
-    const { tries } = request;
-    request.spec.settle({ ok: false, error, progress: progressOf(request), tries, roundTripMs });
+    request.spec.settle({ ok: false, error, progress, tries: request.tries, roundTripMs });
   }
 
   #forget(request: PendingRequest): void {
@@ -403,7 +403,7 @@ function more({ lane, id }: RequestRef, { have }: Assembly): Uint8Array {
 }
 
 function progressOf(request: PendingRequest): RequestProgress {
-  if (request.tries === 0) return 'no-handshake';
+  if (request.tries === 0) return request.flight === 'waiting' ? 'waiting' : 'no-handshake';
   if (request.assembly !== null) return 'partial';
   return request.acknowledged ? 'running' : 'no-answer';
 }

@@ -45,6 +45,11 @@ type Ask = (
 const DEFAULT_TIMEOUT_MS = 5_000;
 /** A poll is answered at once or after a heartbeat, and the network may lose some. */
 const POLL_TIMEOUT_MS = 3 * HEARTBEAT_MS;
+/** Before a watch is begun anew, doubled while no item comes. */
+const FIRST_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 10_000;
+/** A poll that is answered with nothing sooner than this is not the heartbeat of an honest peer. */
+const TOO_SOON_MS = HEARTBEAT_MS / 2;
 /** What becomes of the peer's part does not hold us up. */
 const GOODBYE_TIMEOUT_MS = 1_000;
 /** Nothing honest is further ahead of what was taken. */
@@ -60,11 +65,13 @@ export async function* watch(
   const leave = new AbortController();
   const until = signal === undefined ? leave.signal : AbortSignal.any([signal, leave.signal]);
   let isFirst = true;
+  let pauseMs = FIRST_PAUSE_MS;
   try {
     for (;;) {
       const id = await open(isFirst ? timeoutMs : POLL_TIMEOUT_MS);
       if (id === null) {
         yield { type: 'silence' };
+        pauseMs = await pause(pauseMs);
         continue;
       }
       if (!isFirst) yield { type: 'gap', missed: undefined };
@@ -72,6 +79,7 @@ export async function* watch(
       const items = new Items(ask, id, until);
       try {
         for (let item = await items.next(); item !== 'gone'; item = await items.next()) {
+          pauseMs = FIRST_PAUSE_MS;
           if (item.missed > 0) yield { type: 'gap', missed: item.missed };
           if (item.type === 'end') return;
           if (item.type === 'value') yield { type: 'value', value: item.value };
@@ -80,9 +88,25 @@ export async function* watch(
       } finally {
         items.end();
       }
+      pauseMs = await pause(pauseMs);
     }
   } finally {
     leave.abort(new UdpToolError('aborted', 'The watch ended.'));
+  }
+
+  /** Returns the next pause: a peer that ends every watch at once is not to keep us busy. */
+  async function pause(ms: number): Promise<number> {
+    await new Promise<void>((done) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        until.removeEventListener('abort', end);
+        done();
+      };
+      const timer = setTimeout(end, ms);
+      until.addEventListener('abort', end);
+      if (until.aborted) end();
+    });
+    return Math.min(MAX_PAUSE_MS, 2 * ms);
   }
 
   /** The number of a new watch; null when a peer that was there does not answer. */
@@ -90,7 +114,7 @@ export async function* watch(
     try {
       const { value } = await ask(WATCH, [everyMs, command, args], { timeoutMs: patienceMs, signal: until });
       if (typeof value === 'number') return value;
-      throw new UdpToolError('failed', 'The peer answers a watch with what is none.');
+      throw NONSENSE.error;
     } catch (error) {
       if (isFirst || !(error instanceof UdpToolError) || !PASSING.includes(error.code)) throw error;
       return null;
@@ -106,6 +130,8 @@ class Items {
   readonly #id: number;
   readonly #until: AbortSignal;
   readonly #ended = new AbortController();
+  /** For all polls. */
+  readonly #signal: AbortSignal;
   /** What came, by number. */
   readonly #came = new Map<number, Numbered>();
   /** The last that was handed over. */
@@ -118,8 +144,15 @@ class Items {
     this.#ask = ask;
     this.#id = id;
     this.#until = until;
-    this.#poll();
+    this.#signal = AbortSignal.any([until, this.#ended.signal]);
+    until.addEventListener('abort', this.#onAbort);
+    if (until.aborted) this.#onAbort();
+    else this.#poll();
   }
+
+  readonly #onAbort = (): void => {
+    this.#stop({ error: this.#until.reason });
+  };
 
   /** The next item, or `gone` when this watch is over though what it watches may not be. @throws UdpToolError */
   async next(): Promise<Numbered | 'gone'> {
@@ -140,12 +173,18 @@ class Items {
   }
 
   end(): void {
-    // First, while the address is known. Without it the peer would find out by itself, later.
-    if (this.#end === null) {
+    this.#until.removeEventListener('abort', this.#onAbort);
+    // Without it the peer would find out by itself, later.
+    if (this.#end !== 'gone') {
       const signal = AbortSignal.timeout(GOODBYE_TIMEOUT_MS);
       this.#ask(UNWATCH, [this.#id], { timeoutMs: GOODBYE_TIMEOUT_MS, signal }).catch(() => {});
     }
     this.#ended.abort(new UdpToolError('aborted', 'The watch ended.'));
+  }
+
+  #stop(end: { readonly error: unknown } | 'gone'): void {
+    this.#end ??= end;
+    this.#wake();
   }
 
   /** Has polls out for what can be taken; and where an item is missing, for each that overtook it, so that it is told. */
@@ -166,29 +205,38 @@ class Items {
     this.#polls++;
     const upTo = this.#contiguous();
     const beyond = [...this.#came.keys()].filter((seq) => seq > upTo);
+    const askedAt = performance.now();
     try {
-      const { value } = await this.#ask(NEXT, [this.#id, upTo, beyond], {
-        timeoutMs: POLL_TIMEOUT_MS,
-        signal: AbortSignal.any([this.#until, this.#ended.signal]),
-      });
-      this.#take(value);
+      const question = { timeoutMs: POLL_TIMEOUT_MS, signal: this.#signal };
+      const { value } = await this.#ask(NEXT, [this.#id, upTo, beyond], question);
+      this.#take(value, performance.now() - askedAt);
     } catch (error) {
       const isPassing = error instanceof UdpToolError && PASSING.includes(error.code);
-      this.#end ??= isPassing ? 'gone' : { error };
+      this.#stop(isPassing ? 'gone' : { error });
     }
     this.#polls--;
     this.#wake();
     if (this.#end === null) this.#poll();
+    // With all that may be kept here, and the next one not among it.
+    if (this.#polls === 0 && this.#end === null && this.#contiguous() === this.#taken) this.#stop(NONSENSE);
   }
-  #take(answer: CborValue): void {
+
+  #take(answer: CborValue, afterMs: number): void {
     const item = parseItem(answer);
-    if (item?.type === 'nothing') return;
-    if (item?.type === 'gone') this.#end = 'gone';
+    if (item?.type === 'nothing') {
+      if (afterMs < TOO_SOON_MS) this.#stop('gone');
+    } else if (item?.type === 'gone') this.#stop('gone');
     else if (item !== null && item.seq <= this.#taken + MAX_SPAN) this.#keep(item);
-    else this.#end = { error: new UdpToolError('failed', 'The peer answers a watch with what is none.') };
+    else this.#stop(NONSENSE);
   }
 
   #keep(item: Numbered): void {
     if (item.seq > this.#taken) this.#came.set(item.seq, item);
   }
 }
+
+const NONSENSE = {
+  get error(): UdpToolError {
+    return new UdpToolError('failed', 'The peer answers a watch with what is none.');
+  },
+};

@@ -1,9 +1,10 @@
 /** The watched side: runs what is watched whenever somebody waits for a value, and keeps values until they came. */
 import { type CommandCall, commandError } from '../command-call.ts';
-import { UdpToolError } from '../errors.ts';
+import { errorForPeer, type UdpToolError, withoutStacks } from '../errors.ts';
 import type { RemotePeer } from '../remote-peer.ts';
 import { type Command, isStream, parseArguments } from '../rpc/command.ts';
-import type { CborValue } from '../wire/cbor.ts';
+import { type CborValue, encodeCbor, MAX_DEPTH, tooLarge } from '../wire/cbor.ts';
+import { ANSWER_DEPTH, MAX_ANSWER_BYTES } from '../wire/messages.ts';
 import {
   encodeItem,
   FORGOTTEN_AFTER_MS,
@@ -21,6 +22,7 @@ import {
 } from './polls.ts';
 
 export const MAX_WATCHES_PER_PEER = 16;
+const MAX_ERROR_TEXT = 500;
 /** Where nothing is said and the command gives one value. */
 const DEFAULT_INTERVAL_MS = 5_000;
 
@@ -45,6 +47,8 @@ interface Subject {
 export class Watches {
   readonly #options: WatchesOptions;
   readonly #watches = new Map<number, Watch>();
+  /** Those that ended, and whose command has not ended yet. */
+  readonly #lingering = new Set<Watch>();
   /** The commands by which each peer watches. */
   readonly #commands = new WeakMap<RemotePeer, ReadonlyMap<string, Command>>();
   #nextId: number;
@@ -92,19 +96,29 @@ export class Watches {
     const find = (): Command => {
       const found = name.startsWith(RESERVED) ? undefined : this.#options.command(peer, name);
       if (found !== undefined) return found;
-      throw new UdpToolError('unknown-command', `There is no command "${name}" here. Try "help".`);
+      throw errorForPeer('unknown-command', `There is no command "${name}" here. Try "help".`);
     };
     return { everyMs, find, args: parseArguments(find(), args) };
   }
 
   #open(peer: RemotePeer, { everyMs, find, args }: Subject): number {
-    const ofPeer = [...this.#watches.values()].filter((watch) => watch.peer === peer);
+    const ofPeer = [...this.#watches.values(), ...this.#lingering].filter((watch) => watch.peer === peer);
     if (ofPeer.length >= MAX_WATCHES_PER_PEER) {
-      throw new UdpToolError('busy', `You watch ${ofPeer.length} commands here already.`);
+      throw errorForPeer('busy', `You watch ${ofPeer.length} commands here already.`);
     }
     const id = this.#nextId++;
     const call = this.#options.call(args, peer);
-    const watch = new Watch({ peer, call, everyMs, find, onEnd: () => this.#watches.delete(id) });
+    const watch: Watch = new Watch({
+      peer,
+      call,
+      everyMs,
+      find,
+      onEnd: (settled) => {
+        this.#watches.delete(id);
+        this.#lingering.add(watch);
+        void settled.then(() => this.#lingering.delete(watch));
+      },
+    });
     this.#watches.set(id, watch);
     return id;
   }
@@ -123,7 +137,8 @@ interface Poll {
 interface WatchOptions extends Omit<Subject, 'args'> {
   readonly peer: RemotePeer;
   readonly call: CommandCall;
-  readonly onEnd: () => void;
+  /** @param settled once nothing of its command runs any more */
+  readonly onEnd: (settled: Promise<void>) => void;
 }
 
 /** One command that one peer watches. It does nothing unless a poll waits: so a slow watcher slows it down. */
@@ -140,7 +155,8 @@ class Watch {
   #interval: NodeJS.Timeout | undefined;
   /** A value is wanted, as soon as a poll waits for it. */
   #due = true;
-  #running = false;
+  /** The run of the command that is under way. */
+  #running: Promise<void> | null = null;
   #over = false;
   #ended = false;
   #lastSeq = 0;
@@ -161,6 +177,8 @@ class Watch {
    */
   poll(upTo: number, beyond: readonly number[]): CborValue | Promise<CborValue> {
     this.#forgotten.refresh();
+    if (this.#running !== null && !this.#isAllowed()) this.end(); // or it would wait on for what it may not give
+    if (this.#ended) return encodeItem({ type: 'gone' });
     const newest = Math.max(upTo, ...beyond);
     for (const [seq, item] of this.#unacknowledged) {
       if (seq <= upTo || beyond.includes(seq)) this.#unacknowledged.delete(seq);
@@ -170,7 +188,7 @@ class Watch {
     const unsent = this.#unsent.shift();
     if (unsent !== undefined) return encodeItem(unsent);
     if (this.#polls.length >= MAX_UNACKNOWLEDGED) {
-      throw new UdpToolError('busy', 'Too many polls of this watch wait already.');
+      throw errorForPeer('busy', 'Too many polls of this watch wait already.');
     }
     return new Promise((answer) => {
       const heartbeat = setTimeout(() => {
@@ -189,21 +207,29 @@ class Watch {
     this.#ended = true;
     clearTimeout(this.#forgotten);
     clearInterval(this.#interval);
-    this.#options.call.abort(new Error('Nobody watches any more.'));
-    this.#stream?.return?.().catch(() => {});
     for (const { answer, heartbeat } of this.#polls) {
       clearTimeout(heartbeat);
       answer(encodeItem({ type: 'gone' }));
     }
-    this.#options.onEnd();
+    this.#options.call.abort(new Error('Nobody watches any more.'));
+    this.#options.onEnd(this.#leave());
+  }
+
+  /** A generator that waits for something is left once that is there. */
+  async #leave(): Promise<void> {
+    try {
+      await this.#stream?.return?.();
+    } catch {
+      // Nobody is there to be told.
+    }
+    await this.#running;
   }
 
   #advance(): void {
     const waits = this.#polls.length > 0 && this.#unacknowledged.size < MAX_UNACKNOWLEDGED;
-    if (!this.#due || this.#running || !waits) return;
-    this.#running = true;
-    void this.#produce().then((content) => {
-      this.#running = false;
+    if (!this.#due || this.#running !== null || !waits) return;
+    this.#running = this.#produce().then((content) => {
+      this.#running = null;
       if (this.#ended) return;
       this.#give(content);
       this.#advance();
@@ -214,16 +240,22 @@ class Watch {
     this.#due = false;
     if (this.#over) return { type: 'end' };
     try {
-      const command = this.#options.find();
-      try {
-        return await (this.#stream === null ? this.#begin(command) : this.#nextOf(this.#stream));
-      } catch (error) {
-        throw commandError(error);
-      }
+      const content = await this.#run(this.#options.find());
+      this.#options.find(); // what is made after it was taken away is not told
+      return content;
     } catch (error) {
       const { code, message } = error as UdpToolError;
       if (this.#stream !== null || code === 'unknown-command') this.#finish();
-      return { type: 'error', code, text: message };
+      return { type: 'error', code, text: errorText(message) };
+    }
+  }
+
+  /** @throws UdpToolError what the command threw, as its caller may see it */
+  async #run(command: Command): Promise<ItemContent> {
+    try {
+      return await (this.#stream === null ? this.#begin(command) : this.#nextOf(this.#stream));
+    } catch (error) {
+      throw commandError(error);
     }
   }
 
@@ -232,9 +264,9 @@ class Watch {
     if (this.#interval === undefined) this.#repeat(DEFAULT_INTERVAL_MS);
     const output = command.run(this.#options.call);
     if (!isStream(output)) return valueItem(output);
+    this.#stream = output[Symbol.asyncIterator]();
     clearInterval(this.#interval);
     this.#missed = 0; // by an interval that is not meant for it
-    this.#stream = output[Symbol.asyncIterator]();
     return this.#nextOf(this.#stream);
   }
 
@@ -252,8 +284,17 @@ class Watch {
     this.#due = true;
   }
 
+  #isAllowed(): boolean {
+    try {
+      this.#options.find();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #give(content: ItemContent): void {
-    const item: Numbered = { seq: ++this.#lastSeq, missed: this.#missed, ...content };
+    const item = sendable({ seq: ++this.#lastSeq, missed: this.#missed, ...content });
     this.#missed = 0;
     this.#unacknowledged.set(item.seq, item);
     const poll = this.#polls.shift();
@@ -273,6 +314,28 @@ class Watch {
     }, everyMs);
     this.#interval.unref();
   }
+}
+
+/** The item, or where its value cannot be sent, an error in its place. */
+function sendable(item: Numbered): Numbered {
+  try {
+    const { length } = withoutStacks(() =>
+      encodeCbor(encodeItem(item), MAX_DEPTH - ANSWER_DEPTH, MAX_ANSWER_BYTES),
+    );
+    if (length <= MAX_ANSWER_BYTES) return item;
+    throw tooLarge(MAX_ANSWER_BYTES);
+  } catch (error) {
+    const { code, message } = commandError(error);
+    return { type: 'error', seq: item.seq, missed: item.missed, code, text: errorText(message) };
+  }
+}
+
+/** As long as that of an ERROR, and of whole characters. */
+function errorText(text: string): string {
+  return text
+    .slice(0, MAX_ERROR_TEXT)
+    .replace(/\p{Surrogate}/gu, '\ufffd')
+    .replace(/^\ufeff+/, '');
 }
 
 async function valueItem(output: CborValue | Promise<CborValue>): Promise<ItemContent> {

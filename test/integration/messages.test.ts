@@ -1,6 +1,9 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   Courier,
+  defineCommand,
   deliver,
   fetchMail,
   MAX_TEXT_BYTES,
@@ -60,7 +63,7 @@ describe('messages', () => {
     const { here, there } = await stores(folder);
     await using pi = await startServer(messageCommands({ store: there }));
     await using mac = await startClient(portOf(pi));
-    const text = '日本\n\ufeff😀'.repeat(MAX_TEXT_BYTES).slice(0, MAX_TEXT_BYTES / 4);
+    const text = '日本\n😀'.repeat(MAX_TEXT_BYTES).slice(0, MAX_TEXT_BYTES / 4);
     await here.queue(server, text);
     await deliver(mac.peer('server'), here, {});
     expect(texts(await there.unread())).toEqual([text]);
@@ -141,30 +144,76 @@ describe('messages', () => {
     expect(texts(await here.waiting(server))).toEqual(['unwanted']);
   });
 
-  test('leave by a courier when the peer comes, and when it is heard', async () => {
+  test('leave by a courier when there is a way to the peer', async () => {
     await using folder = await TemporaryFolder.make();
     const { here, there } = await stores(folder);
     const stop = new AbortController();
     await using pi = await startServer(messageCommands({ store: there }));
-    await using relay = await Relay.open(portOf(pi));
-    await using mac = await startClient(relay.port);
+    await using mac = await startClient(portOf(pi));
     const courier = await Courier.start({ endpoint: mac, store: here }, stop.signal);
     await here.queue(server, 'at once');
-    for (let left = 1; left > 0; left = (await here.waiting(server)).length) await new Promise(setImmediate);
-
+    while ((await here.waiting(server)).length > 0) await new Promise(setImmediate);
     mac.peer('server').remove();
-    const peer = mac.addPeer({ name: 'server', publicKey: server, at: `127.0.0.1:${relay.port}` });
-    // Refused for the moment: so the courier makes a pause.
-    pi.serve([]);
     await here.queue(server, 'later');
-    await until('it was refused', () => peer !== undefined && pi.stats.sessions > 0);
-    await peer.request('help').catch(() => {});
-    pi.serve(messageCommands({ store: there }));
-    for (let left = 1; left > 0; left = (await here.waiting(server)).length) {
+    mac.addPeer({ name: 'server', publicKey: server, at: `127.0.0.1:${portOf(pi)}` });
+    courier.peersChanged();
+    while ((await here.waiting(server)).length > 0) await new Promise(setImmediate);
+    expect(texts(await there.unread())).toEqual(['at once', 'later']);
+    stop.abort();
+  });
+
+  test('are not brought again and again to a peer that refuses them and asks for something else', async () => {
+    await using folder = await TemporaryFolder.make();
+    const { here } = await stores(folder);
+    const stop = new AbortController();
+    await using pi = await startServer([]);
+    await using mac = await startClient(portOf(pi));
+    await here.queue(server, 'unwanted');
+    const courier = await Courier.start({ endpoint: mac, store: here }, stop.signal);
+    await until('it was refused', () => mac.stats.received.datagrams > 2);
+    const before = mac.stats.sent.datagrams;
+    for (let i = 0; i < 1_000; i++) {
       courier.heard('server');
       await new Promise(setImmediate);
     }
-    expect(texts(await there.unread())).toEqual(['at once', 'later']);
+    expect(mac.stats.sent.datagrams - before).toBeLessThan(10);
     stop.abort();
+  });
+
+  test('that a peer hands out again and again are not fetched for ever', async () => {
+    await using folder = await TemporaryFolder.make();
+    const { here } = await stores(folder);
+    let count = 0;
+    const id = (n: number): string => n.toString(16).padStart(32, '0');
+    const mail = defineCommand({
+      name: 'mail',
+      summary: '',
+      args: [
+        { name: 'received', type: 'text', summary: '', optional: true },
+        { name: 'wait', type: 'number', summary: '', default: 0 },
+      ],
+      idempotent: true,
+      run: () => ({ id: id(++count % 2), at: 0, text: 'again' }),
+    });
+    await using pi = await startServer([mail]);
+    await using mac = await startClient(portOf(pi));
+    await expect(fetchMail(mac.peer('server'), here, 0, {})).rejects.toMatchObject({ code: 'failed' });
+    expect((await here.unread()).length).toBe(2);
+  });
+
+  test('of no time that there is are refused, and nothing of this disk is told', async () => {
+    await using folder = await TemporaryFolder.make();
+    const { there } = await stores(folder);
+    await using pi = await startServer(messageCommands({ store: there }));
+    await using mac = await startClient(portOf(pi));
+    const message = ['0'.repeat(32), 1e300, 'hello'];
+    await expect(mac.peer('server').request('msg', message)).rejects.toMatchObject({ code: 'bad-arguments' });
+    await mkdir(join(folder.path, 'there'), { recursive: true });
+    await writeFile(join(folder.path, 'there', 'inbox'), 'a file where the folder should be');
+    const refused = await mac
+      .peer('server')
+      .request('msg', ['0'.repeat(32), 0, 'hello'])
+      .catch((error: Error) => error);
+    expect(refused).toMatchObject({ code: 'command-failed', message: 'The message cannot be kept here.' });
   });
 });

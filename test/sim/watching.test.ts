@@ -319,6 +319,64 @@ describe('a watch', () => {
   });
 });
 
+describe('a watch of a peer that is not honest, or not there', () => {
+  test('asks seldom where its name does not resolve', async () => {
+    const requests = new Requests([sampled]);
+    const events = watch(requests.ask, 'sampled', [], {});
+    await settled(events.next());
+    let asked = 0;
+    const seen: WatchEvent[] = [];
+    const lost = new AbortController();
+    const ask: Ask = () => {
+      asked++;
+      return Promise.reject(new UdpToolError('name-not-found', 'no such name'));
+    };
+    const watching = (async () => {
+      let first = true;
+      const flaky: Ask = (...question) => (first ? requests.ask(...question) : ask(...question));
+      for await (const event of watch(flaky, 'sampled', [], { everyMs: 1_000, signal: lost.signal })) {
+        first = false;
+        seen.push(event);
+      }
+    })().catch(() => {});
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toBeLessThan(30);
+    expect(seen.filter(({ type }) => type === 'silence').length).toBeGreaterThan(3);
+    lost.abort();
+    await watching;
+  });
+
+  test('asks seldom where every poll is answered with nothing at once', async () => {
+    let asked = 0;
+    const ask: Ask = async (name) => {
+      asked++;
+      return { value: name === NEXT ? [] : 1 };
+    };
+    const stop = new AbortController();
+    const watching = values(watch(ask, 'sampled', [], { signal: stop.signal }), 1).catch(() => {});
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toBeLessThan(200);
+    stop.abort();
+    await watching;
+  });
+
+  test('fails where an item is held back for ever', async () => {
+    let seq = 1;
+    const ask: Ask = async (name) => ({ value: name === NEXT ? [++seq, 0, 'value'] : 1 });
+    await expect(settled(values(watch(ask, 'sampled', [], {}), 1))).rejects.toMatchObject({ code: 'failed' });
+  });
+
+  test('ends when it is told to, whatever the peer does', async () => {
+    const ask: Ask = (name) => (name === NEXT ? new Promise(() => {}) : Promise.resolve({ value: 1 }));
+    const stop = new AbortController();
+    const watching = values(watch(ask, 'sampled', [], { signal: stop.signal }), 1);
+    watching.catch(() => {});
+    await vi.advanceTimersByTimeAsync(1_000);
+    stop.abort(new UdpToolError('aborted', 'enough'));
+    await expect(settled(watching)).rejects.toMatchObject({ code: 'aborted' });
+  });
+});
+
 describe('the watched side', () => {
   /** A stream that says when it was left. */
   function held(onLeft: () => void): Command {
@@ -343,6 +401,120 @@ describe('the watched side', () => {
     await settled(values(watch(requests.ask, 'held', [], {}), 1));
     await vi.advanceTimersByTimeAsync(100);
     expect(left).toBe(1);
+  });
+
+  test('ends a stream when the watcher is told to stop', async () => {
+    let left = 0;
+    const requests = new Requests([held(() => left++)]);
+    const stop = new AbortController();
+    const events = watch(requests.ask, 'held', [], { signal: stop.signal });
+    await settled(events.next());
+    const waiting = events.next().catch(() => {});
+    stop.abort(new UdpToolError('aborted', 'enough'));
+    await vi.advanceTimersByTimeAsync(100);
+    await waiting;
+    expect(left).toBe(1);
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no');
+      },
+    ],
+    ['is no promise', () => 1],
+  ])('survives an iterator whose return %s', async (_how, leave) => {
+    const odd = defineCommand({
+      name: 'odd',
+      summary: '',
+      idempotent: true,
+      run: () => ({
+        [Symbol.asyncIterator]: () => ({
+          next: async () => ({ done: false as const, value: 1 }),
+          return: leave as unknown as () => Promise<IteratorResult<number>>,
+        }),
+      }),
+    });
+    const requests = new Requests([odd]);
+    for (let i = 0; i < 2 * MAX_WATCHES_PER_PEER; i++) {
+      await settled(values(watch(requests.ask, 'odd', [], {}), 1));
+      await vi.advanceTimersByTimeAsync(100);
+    }
+  });
+
+  test('gives an error in the place of a value that cannot be sent, and goes on', async () => {
+    const values_ = [new Date(0), 'x'.repeat(70_000), [[[[[[1]]]]]], 'fine'];
+    const odd = defineCommand({
+      name: 'odd',
+      summary: '',
+      idempotent: true,
+      async *run() {
+        yield* values_ as string[];
+        throw new Error(`half a character \ud800 and ${'more '.repeat(1_000)}`);
+      },
+    });
+    const seen = await settled(values(watch(new Requests([odd]).ask, 'odd', [], {}), 99));
+    expect(seen.map((event) => (event.type === 'error' ? event.error.code : event.type))).toEqual([
+      'command-failed',
+      'too-large',
+      'command-failed',
+      'value',
+      'command-failed',
+    ]);
+  });
+
+  test('tells nothing that was made after it was taken away', async () => {
+    let finish = (_value: number): void => {};
+    const slow = defineCommand({
+      name: 'slow',
+      summary: '',
+      idempotent: true,
+      run: () => new Promise<number>((done) => (finish = done)),
+    });
+    const requests = new Requests([slow]);
+    const next = watch(requests.ask, 'slow', [], {}).next();
+    await vi.advanceTimersByTimeAsync(100);
+    requests.mac.permissions = { allow: ['other'], deny: [] };
+    finish(42);
+    expect(await settled(next)).toMatchObject({
+      value: { type: 'error', error: { code: 'unknown-command' } },
+    });
+  });
+
+  test('bounds what still runs of what nobody watches any more', async () => {
+    let running = 0;
+    const deaf = defineCommand({
+      name: 'deaf',
+      summary: '',
+      idempotent: true,
+      run: () => {
+        running++;
+        return new Promise<number>(() => {});
+      },
+    });
+    const requests = new Requests([deaf]);
+    let refused = 0;
+    for (let i = 0; i < 3 * MAX_WATCHES_PER_PEER; i++) {
+      const stop = new AbortController();
+      const watching = watch(requests.ask, 'deaf', [], { signal: stop.signal }).next();
+      watching.catch(({ code }: UdpToolError) => (refused += Number(code === 'busy')));
+      await vi.advanceTimersByTimeAsync(50);
+      stop.abort(new UdpToolError('aborted', 'enough'));
+      await vi.advanceTimersByTimeAsync(50);
+    }
+    expect([running, refused]).toEqual([MAX_WATCHES_PER_PEER, 2 * MAX_WATCHES_PER_PEER]);
+  });
+
+  test('holds on to nothing of polls that are over', async () => {
+    const requests = new Requests([counting]);
+    const stop = new AbortController();
+    const listeners = vi.spyOn(stop.signal, 'addEventListener');
+    const any = vi.spyOn(AbortSignal, 'any');
+    await settled(values(watch(requests.ask, 'counting', [], { signal: stop.signal }), 500));
+    expect(any.mock.calls.length).toBeLessThan(20);
+    expect(listeners.mock.calls.length).toBeLessThan(20);
+    any.mockRestore();
   });
 
   test('ends a stream when the watcher is heard no longer', async () => {
