@@ -106,6 +106,7 @@ export async function* watch(
       until.addEventListener('abort', end);
       if (until.aborted) end();
     });
+    if (until.aborted) throw aborted(until);
     return Math.min(MAX_PAUSE_MS, 2 * ms);
   }
 
@@ -120,6 +121,10 @@ export async function* watch(
       return null;
     }
   }
+}
+
+function aborted({ reason }: AbortSignal): UdpToolError {
+  return new UdpToolError('aborted', 'The watch was aborted.', { cause: reason });
 }
 
 const PASSING: readonly string[] = ['no-answer', 'outcome-unknown', 'name-not-found'];
@@ -137,6 +142,8 @@ class Items {
   /** The last that was handed over. */
   #taken = 0;
   #polls = 0;
+  /** Items in a row that had come before. */
+  #repeats = 0;
   #end: { readonly error: unknown } | 'gone' | null = null;
   #wake: () => void = () => {};
 
@@ -151,7 +158,7 @@ class Items {
   }
 
   readonly #onAbort = (): void => {
-    this.#stop({ error: this.#until.reason });
+    this.#stop({ error: aborted(this.#until) });
   };
 
   /** The next item, or `gone` when this watch is over though what it watches may not be. @throws UdpToolError */
@@ -231,7 +238,11 @@ class Items {
   }
 
   #keep(item: Numbered): void {
-    if (item.seq > this.#taken) this.#came.set(item.seq, item);
+    const isKnown = item.seq <= this.#taken || this.#came.has(item.seq);
+    this.#repeats = isKnown ? this.#repeats + 1 : 0;
+    if (!isKnown) this.#came.set(item.seq, item);
+    // Some come twice where the network loses answers; more are no honest peer's.
+    else if (this.#repeats > MAX_SPAN) this.#stop(NONSENSE);
   }
 }
 

@@ -360,6 +360,11 @@ describe('a watch of a peer that is not honest, or not there', () => {
     await watching;
   });
 
+  test('fails where one item comes for ever', async () => {
+    const ask: Ask = async (name) => ({ value: name === NEXT ? [1, 0, 'value'] : 1 });
+    await expect(settled(values(watch(ask, 'sampled', [], {}), 2))).rejects.toMatchObject({ code: 'failed' });
+  });
+
   test('fails where an item is held back for ever', async () => {
     let seq = 1;
     const ask: Ask = async (name) => ({ value: name === NEXT ? [++seq, 0, 'value'] : 1 });
