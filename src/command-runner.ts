@@ -43,6 +43,11 @@ export class CommandRunner {
     return mayCall(peer.permissions, name) ? this.#commands.get(name) : undefined;
   }
 
+  /** Whether it is there, whoever may call it. */
+  has(name: string): boolean {
+    return this.#commands.has(name);
+  }
+
   /** Runs a command and calls `done` once, at once or later, unless the endpoint closes first. */
   run(
     command: Command,

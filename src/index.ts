@@ -54,6 +54,7 @@ export {
   denying,
   EVERY_COMMAND,
   mayCall,
+  OPEN_TO_ALL,
   type Permissions,
 } from './rpc/permissions.ts';
 export type {

@@ -112,7 +112,7 @@ export class KeyStore {
     const text = await this.#read(path, 'read the secret key');
     if (text === null) {
       throw new UdpToolError('key-missing', `There is no key in ${this.dir}.`, {
-        hint: 'Make one with "udp-tool keygen", or say where it is with --keys DIR.',
+        hint: 'Make one with "udp-tool pair", with the other machine at hand, or "udp-tool keygen"; or say where it is with --keys DIR.',
       });
     }
     await refuseIfOpen(dirname(path), 0o022, '700');

@@ -36,6 +36,8 @@ export interface RequestLog {
   readonly command: string;
   /** Undefined when it succeeded. */
   readonly error: UdpToolError | undefined;
+  /** The command is there, and this peer may not call it; the peer is told that it is not there. */
+  readonly isDenied: boolean;
 }
 
 /** A datagram that was answered with silence, for the operator's eyes. */
@@ -141,7 +143,9 @@ export class UdpEndpoint implements AsyncDisposable {
       ...(onRequest && {
         onRequest: (peer, command, result) => {
           if (UNLOGGED.includes(command)) return;
-          onRequest({ peer: this.#nameOf(peer), command, error: result.ok ? undefined : result.error });
+          const error = result.ok ? undefined : result.error;
+          const isDenied = error?.code === 'unknown-command' && this.#runner.has(command);
+          onRequest({ peer: this.#nameOf(peer), command, error, isDenied });
         },
       }),
     });

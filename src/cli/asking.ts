@@ -46,8 +46,21 @@ export class Asking implements AsyncDisposable {
   }
 
   /** What to throw for an error, so that its causes are told. */
-  failure(error: unknown, told: (error: UdpToolError) => UdpToolError = (same) => same): unknown {
+  failure(
+    error: unknown,
+    told: (error: UdpToolError) => UdpToolError = (same) => this.#withHint(same),
+  ): unknown {
     return error instanceof UdpToolError ? new CommandFailure(told(error), this.explain(error)) : error;
+  }
+
+  /** What a peer may not call looks as if it did not exist, so both are to be looked at. */
+  #withHint(error: UdpToolError): UdpToolError {
+    if (error.code !== 'unknown-command') return error;
+    const { name } = this.peer;
+    return new UdpToolError(error.code, error.message, {
+      cause: error,
+      hint: `See what there is for this machine: udp-tool send --to ${name} help   (what is not among it may want "udp-tool peer allow" on "${name}")`,
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

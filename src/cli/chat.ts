@@ -17,10 +17,11 @@ import {
 import { aborted, type KeyOptions } from './context.ts';
 import { EXIT } from './exit-code.ts';
 import { chooseCorrespondent, openMessages, showMessage } from './messages.ts';
-import { keysOption, portOption } from './options.ts';
+import { keysOption, portOption, toOption } from './options.ts';
 import { aboveLine, forPeople, json, note } from './output.ts';
 
 interface ChatOptions extends KeyOptions {
+  readonly to?: string;
   readonly port: number;
   readonly history?: string;
   readonly json?: boolean;
@@ -37,13 +38,14 @@ export function addChat(program: Command): void {
   program
     .command('chat [peer]')
     .description('write to and fro with a peer; what is typed while it is away is kept and delivered later')
+    .addOption(toOption())
     .addOption(portOption())
     .option('--history <file>', 'append everything to that file, a JSON object a line, readable')
     .addOption(keysOption())
     .option('--json', 'one object a line: message, delivered, presence; lines on stdin are sent')
     .action(async (name: string | undefined, options: ChatOptions) => {
       const { keyPair, peers, messages } = await openMessages(options);
-      const chosen = chooseCorrespondent(peers, name);
+      const chosen = chooseCorrespondent(peers, name ?? options.to);
       const stop = new AbortController();
       const endpointOptions = {
         keyPair,
@@ -133,6 +135,7 @@ class Chat {
     clearTimeout(this.#silence);
     await fetching;
     await this.#showing;
+    if (this.#terminal) note(''); // the shell's own prompt begins a line
     if (this.#failure !== null) throw this.#failure.error;
     if (this.#waiting.size > 0) {
       note(`${this.#waiting.size} kept for "${this.#peer.name}": see "udp-tool outbox".`);

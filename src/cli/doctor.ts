@@ -3,10 +3,11 @@ import { type Diagnosis, type ErrorCode, examine, type Finding } from '../index.
 import { interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { exitCode } from './exit-code.ts';
 import { listed } from './explain.ts';
-import { keysOption, timeoutOption } from './options.ts';
+import { keysOption, timeoutOption, toOption } from './options.ts';
 import { data, forData, json, printable } from './output.ts';
 
 interface DoctorOptions extends KeyOptions {
+  readonly to?: string;
   readonly timeout: number;
   readonly json?: boolean;
 }
@@ -15,6 +16,7 @@ export function addDoctor(program: Command): void {
   program
     .command('doctor [peer]')
     .description('find out why a peer does not answer; every peer with an address if none is named')
+    .addOption(toOption())
     .addOption(timeoutOption('how long to wait for each peer'))
     .addOption(keysOption())
     .option('--json', 'one object a line: each finding, and for each peer a diagnosis')
@@ -22,9 +24,10 @@ export function addDoctor(program: Command): void {
 }
 
 async function doctor(
-  peer: string | undefined,
-  { keys, timeout, json: asJson }: DoctorOptions,
+  named: string | undefined,
+  { keys, to, timeout, json: asJson }: DoctorOptions,
 ): Promise<void> {
+  const peer = named ?? to;
   const signal = interruption();
   const store = await openKeyStore(keys === undefined ? {} : { keys });
   let error: ErrorCode | undefined;

@@ -29,7 +29,7 @@ export function addInbox(program: Command): void {
       'read what came while nobody watched; also fetches what peers with an address keep for this machine',
     )
     .option('--from <peer>', 'of that peer alone')
-    .option('--keep', 'leave it unread')
+    .option('--keep', 'leave it unread, as for a pipe that may not read all of it')
     .option('-f, --follow', 'go on, with what comes, until Ctrl-C')
     .addOption(keysOption())
     .option('--json', 'one object a line')
@@ -111,7 +111,9 @@ async function outbox(
   const { peers, messages } = await openMessages(options);
   if (options.discard !== undefined) {
     const { name, publicKey } = choosePeer(peers, options.discard);
-    note(`Threw away ${await messages.discard(publicKey)} for "${name}".`);
+    const discarded = await messages.discard(publicKey);
+    if (options.json) json({ peer: name, discarded });
+    note(`Threw away ${discarded} for "${name}".`);
     return;
   }
   const rows: [string, string][] = [];

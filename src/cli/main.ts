@@ -9,8 +9,14 @@ import { buildProgram } from './program.ts';
 
 /** Tells what went wrong; returns the exit code. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE;
   const json = process.argv.includes('--json');
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.DONE;
+    const message = error.message.replace(/^error: /, '');
+    if (json)
+      failure(new UdpToolError('bad-usage', message, { hint: 'See what there is with --help.' }), { json });
+    return EXIT.USAGE; // to people commander has said it
+  }
   if (error instanceof CommandFailure) {
     failure(error.error, { json, details: error.details });
     return exitCode(error.error.code);
@@ -23,10 +29,14 @@ function report(error: unknown): number {
   return EXIT.FAILED;
 }
 
-// A reader that has seen enough, as in `udp-tool send help | head -1`, is no failure; nor is a terminal that was closed.
+/** A reader that has seen enough, as in `udp-tool send help | head -1`, is no failure; nor is a terminal that was closed. */
+let isReaderGone = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error) => {
     if (!('code' in error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) throw error;
+    // What goes on and on ends as it does at Ctrl-C.
+    if (!isReaderGone && stream === process.stdout) process.emit('SIGINT');
+    isReaderGone = true;
   });
 }
 
@@ -35,5 +45,6 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+if (isReaderGone && process.exitCode === EXIT.INTERRUPTED) process.exitCode = EXIT.DONE;
 // A name that is still being looked up would hold the process for as long as the resolver likes.
 process.stdout.write('', () => process.exit());

@@ -54,7 +54,14 @@ export function kept(error: UdpToolError, peer: string): UdpToolError {
     cause: error,
     hint:
       error.code === 'unknown-command'
-        ? `It does not take messages of this machine: on "${peer}", "udp-tool peer list" and "peer allow NAME msg".`
+        ? `It does not take messages of this machine: on "${peer}", "udp-tool peer show NAME" and "peer allow NAME msg".`
         : `It is delivered when "${peer}" is there and "udp-tool serve", "chat" or another "msg" runs here. See it with "udp-tool outbox".`,
+  });
+}
+
+/** A peer without an address comes for its messages itself. */
+export function keptUntilFetched(code: 'no-answer' | 'aborted', peer: string): UdpToolError {
+  return new UdpToolError(code, `Kept for "${peer}", which has no address here: it has to come and ask.`, {
+    hint: `It gets it by "udp-tool inbox" or "chat" there, while "udp-tool serve" or "chat" runs here. See it with "udp-tool outbox".`,
   });
 }

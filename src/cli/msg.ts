@@ -12,7 +12,7 @@ import {
 } from '../index.ts';
 import { Asking } from './asking.ts';
 import { interruption, type KeyOptions } from './context.ts';
-import { chooseCorrespondent, kept, openMessages } from './messages.ts';
+import { chooseCorrespondent, kept, keptUntilFetched, openMessages } from './messages.ts';
 import { keysOption, timeoutOption } from './options.ts';
 import { json, note } from './output.ts';
 
@@ -42,11 +42,7 @@ async function msg(words: string[], options: MsgOptions): Promise<void> {
   const late = AbortSignal.any([signal, AbortSignal.timeout(options.timeout)]);
   if (peer.at !== undefined) await bring(keyPair, peer, messages, options, signal);
   else if (!(await isFetched(messages, message, late))) {
-    const cause = new UdpToolError(
-      signal.aborted ? 'aborted' : 'no-answer',
-      'It has no address here, and has not asked for it yet.',
-    );
-    throw kept(cause, peer.name);
+    throw keptUntilFetched(signal.aborted ? 'aborted' : 'no-answer', peer.name);
   }
   if (options.json) json({ ok: true, peer: peer.name, id: message.id });
   else note(`"${peer.name}" has it.`);
@@ -54,6 +50,7 @@ async function msg(words: string[], options: MsgOptions): Promise<void> {
 
 async function textOf(words: readonly string[]): Promise<string> {
   if (words.length > 0 && !(words.length === 1 && words[0] === '-')) return words.join(' ');
+  if (process.stdin.isTTY) note('Type the message; Ctrl-D on a line of its own sends it, Ctrl-C does not.');
   return (await readText(process.stdin)).replace(/^\ufeff/, '').replace(/\r?\n$/, '');
 }
 

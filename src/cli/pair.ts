@@ -65,7 +65,9 @@ async function run(ask: string | undefined, options: PairOptions): Promise<void>
       confirm: (question, signal) => confirm(person, question, signal, asJson),
     });
     if (asJson) json({ event: 'paired', ...described(entry) });
-    note(`Trusts "${entry.name}" now, and is trusted by it. It ${tellPermissions(permissionsOf(entry))}.`);
+    note(`"${entry.name}" is trusted here now, and trusts this machine.`);
+    note(`"${entry.name}" ${tellPermissions(permissionsOf(entry))} here.`);
+    if (ask === undefined) note('Answer it with: udp-tool serve');
     if (entry.at !== undefined)
       note(`Where "udp-tool serve" runs there: udp-tool send --to ${entry.name} time`);
   } finally {
@@ -86,7 +88,7 @@ async function confirm(
   );
   note(`  ${publicKey}`);
   const shown = forPeople.bold(`${code.slice(0, 3)} ${code.slice(3)}`);
-  const isSame = await person.saysYes(`Does the other machine show ${shown} ? [y/N] `, signal);
+  const isSame = await person.saysYes(`Does the other machine show ${shown}? [y/N] `, signal);
   if (isSame) note('Waits for the yes on the other machine.');
   return isSame;
 }

@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -6,6 +7,7 @@ import {
   DEFAULT_PORT,
   denying,
   EVERY_COMMAND,
+  OPEN_TO_ALL,
   type PeerEntry,
   type Permissions,
   PublicKey,
@@ -127,6 +129,13 @@ export function addPeer(program: Command): void {
       .option('--json', 'one object')
       .action(async (name: string, commands: string[], options: JsonOptions) => {
         commands.forEach(checkCommandName);
+        await refuseExpansion(commands);
+        const open = verb === 'deny' && commands.find((command) => OPEN_TO_ALL.includes(command));
+        if (open) {
+          throw new UdpToolError('bad-usage', `"${open}" is open to every peer.`, {
+            hint: `To give it no answer at all: udp-tool peer pause ${name}`,
+          });
+        }
         const store = await openKeyStore(options);
         const entry = await store.changePeer(name, (before) => {
           const { deny, ...rest } = before;
@@ -202,6 +211,16 @@ export function described(entry: PeerEntry): Record<string, unknown> {
     ...(deny.length > 0 && { deny }),
     ...(paused && { paused }),
   };
+}
+
+/** What a shell makes of `*` are names of files. */
+async function refuseExpansion(commands: readonly string[]): Promise<void> {
+  const files: string[] = await readdir('.').catch(() => []);
+  const file = commands.find((command) => command.includes('.') && files.includes(command));
+  if (file === undefined) return;
+  throw new UdpToolError('bad-usage', `"${file}" is a file here: did the shell expand *?`, {
+    hint: "For every command write '*', in quotes.",
+  });
 }
 
 function checkCommandName(name: string): void {

@@ -1,12 +1,13 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Ping, type PingSummary, pingPeer, type UdpToolError } from '../index.ts';
 import { Asking } from './asking.ts';
 import { interruption, type KeyOptions } from './context.ts';
 import { EXIT, exitCode } from './exit-code.ts';
-import { count, interval, keysOption, timeoutOption } from './options.ts';
+import { count, interval, keysOption, timeoutOption, toOption } from './options.ts';
 import { data, json, printable } from './output.ts';
 
 interface PingVerbOptions extends KeyOptions {
+  readonly to?: string;
   readonly count: number;
   readonly interval: number;
   readonly timeout: number;
@@ -18,16 +19,21 @@ export function addPing(program: Command): void {
     .command('ping [peer]')
     .description('measure round trips to a peer, and what gets lost')
     .option('-c, --count <number>', 'how many', count, 5)
-    .option('-i, --interval <seconds>', 'from the start of one to the start of the next', interval, 1_000)
+    .addOption(
+      new Option('-i, --interval <interval>', 'from the start of one to that of the next, 50ms or 2s')
+        .argParser(interval)
+        .default(1_000, '1s'),
+    )
+    .addOption(toOption())
     .addOption(timeoutOption('how long to wait for each'))
     .addOption(keysOption())
     .option('--json', 'one object a line: each ping, and a summary')
     .action(ping);
 }
 
-async function ping(to: string | undefined, options: PingVerbOptions): Promise<void> {
+async function ping(named: string | undefined, options: PingVerbOptions): Promise<void> {
   const signal = interruption();
-  await using asking = await Asking.choose(options, to, 'udp-tool ping NAME');
+  await using asking = await Asking.choose(options, named ?? options.to, 'udp-tool ping NAME');
   const { peer } = asking;
   const { count, interval: intervalMs, timeout: timeoutMs } = options;
   let answered = 0;

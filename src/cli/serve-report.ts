@@ -2,6 +2,7 @@
 import {
   type Address,
   addressesOfThisMachine,
+  type Command,
   type Drop,
   type DropReason,
   formatAddress,
@@ -26,6 +27,8 @@ export interface RequestReport {
   readonly peer: string;
   readonly command: string;
   readonly error: string | undefined;
+  /** It is there, and the peer may not call it. */
+  readonly isDenied: boolean;
   /** The worker that answered, where there are several. */
   readonly worker?: number;
 }
@@ -37,7 +40,7 @@ const EXPLAINED: ReadonlyMap<string, string> = new Map<DropReason, string>([
   ['too-short', 'No datagram of ours: a port scan, or the look of udp-tool itself whether a port is open.'],
   [
     'unknown-tag',
-    'Somebody says hello whom no trusted key fits: compare "peer list" here with "peer show" there, and the reverse.',
+    'Somebody says hello whom no trusted key fits: compare "peer list" here, where a peer may be paused, with "peer show" there, and the reverse.',
   ],
   ['unknown-session', 'For a session of before a restart; a client finds out by itself.'],
   ['bad-box', 'Tampered on the way, or a pre-shared key that differs.'],
@@ -83,6 +86,13 @@ export class ServeReport {
       note('Trusts nobody yet: add a peer with "udp-tool peer add NAME KEY"; no restart is needed.');
   }
 
+  /** What it serves of somebody's own, if anything. */
+  commands(files: readonly string[], own: readonly Command[]): void {
+    if (files.length === 0) return;
+    note(`Commands of your own: ${own.map(({ name }) => name).join(', ')}.`);
+    note('A peer may call those that you say: udp-tool peer allow NAME COMMAND');
+  }
+
   /** Where Prometheus finds its numbers. */
   metrics({ host, port }: HostPort): void {
     const url = `http://${formatAddress({ ip: host, port })}/metrics`;
@@ -90,16 +100,21 @@ export class ServeReport {
     note(`Numbers for Prometheus: ${url}`);
   }
 
-  request({ peer, command, error, worker }: RequestReport): void {
+  request({ peer, command, error, isDenied, worker }: RequestReport): void {
     if (this.#json)
       json({
         event: 'request',
         peer,
         command,
         ...(error !== undefined && { error }),
+        ...(isDenied && { denied: true }),
         ...(worker !== undefined && { worker }),
       });
-    if (this.#verbose) note(`${peer}: ${printable(command)}: ${error ?? 'answered'}`);
+    if (!this.#verbose) return;
+    const outcome = isDenied
+      ? `not allowed   (udp-tool peer allow ${peer} ${command})`
+      : (error ?? 'answered');
+    note(`${peer}: ${printable(command)}: ${outcome}`);
   }
 
   peers(changes: readonly string[], count: number): void {

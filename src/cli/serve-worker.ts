@@ -46,7 +46,8 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
     commands,
     worker: seat,
     ...(counted && {
-      onRequest: ({ peer, command, error }) => report({ type: 'request', peer, command, error: error?.code }),
+      onRequest: ({ peer, command, error, isDenied }) =>
+        report({ type: 'request', peer, command, error: error?.code, isDenied }),
     }),
     ...(options.explain && { onDrop: (drop) => drops.add(drop) }),
   });

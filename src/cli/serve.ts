@@ -93,8 +93,8 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     port: options.port,
     ...(options.host === undefined ? {} : { ip: options.host }),
     sockets,
-    onRequest({ peer, command, error }) {
-      const request = { peer, command, error: error?.code };
+    onRequest({ peer, command, error, isDenied }) {
+      const request = { peer, command, error: error?.code, isDenied };
       report.request(request);
       metrics.request(request);
       courier?.heard(peer);
@@ -103,6 +103,10 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
   });
   if (options.metrics) report.metrics(await serveMetrics(metrics, () => endpoint, options.metrics, stop));
   report.listening(endpoint.addresses, keyPair.publicKey, peers.length);
+  report.commands(
+    options.commands,
+    commands.filter((command) => !ours.includes(command)),
+  );
   let told = bookOf(peers);
   const follower = {
     onBook(book: Book): void {

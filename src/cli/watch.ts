@@ -9,7 +9,7 @@ import { data, json, jsonSafe, note, printable } from './output.ts';
 interface WatchCliOptions extends KeyOptions {
   readonly to?: string;
   readonly every?: number;
-  readonly count: number;
+  readonly count?: number;
   readonly timeout: number;
   readonly json?: boolean;
 }
@@ -23,7 +23,7 @@ export function addWatch(program: Command): void {
       'how often it is run, 500ms, 5s or 10m; a command of many values decides itself',
       interval,
     )
-    .option('--count <number>', 'end after so many values', count, Number.POSITIVE_INFINITY)
+    .option('--count <number>', 'end after so many values', count)
     .addOption(toOption())
     .addOption(timeoutOption('how long to wait for the first answer'))
     .addOption(keysOption())
@@ -45,7 +45,7 @@ async function watch(command: string, args: string[], options: WatchCliOptions):
     for await (const event of events) {
       if (options.json) json({ event: event.type, ...jsonFields(event) });
       else tell(command, event);
-      if (event.type === 'value' && ++count >= options.count) return;
+      if (event.type === 'value' && ++count === options.count) return;
     }
   } catch (error) {
     // To be stopped is how most watches end.

@@ -24,9 +24,9 @@ export function readReport(value: unknown): WorkerReport | null {
   const fields: Record<string, unknown> = { ...value };
   switch (fields['type']) {
     case 'request': {
-      const { peer, command, error } = fields;
+      const { peer, command, error, isDenied } = fields;
       if (!isText(peer) || !isText(command) || !(error === undefined || isText(error))) return null;
-      return { type: 'request', peer, command, error };
+      return { type: 'request', peer, command, error, isDenied: isDenied === true };
     }
     case 'stats': {
       const { stats } = fields;

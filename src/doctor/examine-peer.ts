@@ -76,7 +76,7 @@ async function* look(
   const subject = { name, publicKey, at: hostPort, hasPsk: psk !== undefined, ownKey: keyPair.publicKey };
   const diagnosis = diagnose(subject, { progress, strays, paths });
   yield trouble('answer', 'failed', {
-    text: progress === 'no-handshake' ? 'Nothing authentic came back.' : reply.error.message,
+    text: progress === 'no-handshake' ? 'No authenticated answer came.' : reply.error.message,
     checks: [], // the diagnosis has them
   });
   const said = nearest(paths)?.signs.port ?? 'silent';

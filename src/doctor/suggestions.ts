@@ -65,7 +65,7 @@ export function peerPaused(name: string): Suggestion {
 export function keysDoNotFit({ name, publicKey, ownKey }: Subject, listens: boolean): Suggestion {
   return {
     cause: 'keys',
-    text: `${listens ? 'It listens, but the keys do not fit' : 'The keys do not fit'}: "${name}" does not trust this machine, or has paused it; or its key here is not its own.`,
+    text: `${listens ? 'Something takes what goes there. If it is udp-tool, the keys do not fit' : 'The keys do not fit'}: "${name}" does not trust this machine, or has paused it; or its key here is not its own.`,
     checks: [
       `On "${name}": udp-tool peer list   must show, and not as paused, ${ownKey}`,
       `On "${name}": udp-tool peer show   must print ${publicKey}`,
