@@ -5,6 +5,7 @@ import { CommandRunner } from './command-runner.ts';
 import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
+import { FairTurns } from './fair-turns.ts';
 import {
   type Answer,
   type PeerOptions,
@@ -68,7 +69,7 @@ export interface UdpEndpointOptions {
    * do not count. Linux only.
    */
   readonly sockets?: readonly number[];
-  /** What peers may call; `time`, `lucky` and `help` if not given. */
+  /** What peers may call; those that come with udp-tool if not given. */
   readonly commands?: readonly Command[];
   readonly onRequest?: (log: RequestLog) => void;
   /** Called for every datagram that is dropped: often, while somebody floods. */
@@ -115,11 +116,16 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #closing = new AbortController();
   readonly #runner = new CommandRunner(this.#closing.signal, random);
   readonly #answersOnly: boolean;
+  readonly #turns: FairTurns<Peer>;
 
   /** @internal Use {@link createEndpoint}. */
   constructor(options: UdpEndpointOptions, socket: UdpSocket) {
     this.publicKey = options.keyPair.publicKey;
     this.#clock = options.clock ?? monotonicClock;
+    this.#turns = new FairTurns(
+      () => performance.now(),
+      () => this.#driver.wake(),
+    );
     // Every command that runs may listen.
     setMaxListeners(0, this.#closing.signal);
     this.serve(options.commands ?? builtinCommands);
@@ -215,6 +221,7 @@ export class UdpEndpoint implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
+    this.#turns.close();
     for (const { datagram, to } of this.#machine.close(this.#clock.now())) this.#socket.send(datagram, to);
     this.#driver.close();
     await this.#socket.close();
@@ -298,10 +305,13 @@ export class UdpEndpoint implements AsyncDisposable {
   #execute({ peer, command, args }: Call, done: (result: CommandResult) => void): void {
     const caller = this.#byPeer.get(peer);
     if (caller === undefined) return; // removed
-    this.#runner.run(command, args, caller, (result, later) => {
-      done(result);
-      // A command that answers at once has its answer sent together with the others of this turn.
-      if (later) this.#driver.wake();
+    this.#turns.run(peer, () => {
+      if (this.#byPeer.get(peer) !== caller) return; // removed meanwhile
+      this.#runner.run(command, args, caller, (result, later) => {
+        done(result);
+        // A command that answers at once has its answer sent together with the others of this turn.
+        if (later) this.#driver.wake();
+      });
     });
   }
 

@@ -50,7 +50,7 @@ export function addServe(program: Command): void {
     .addOption(metricsOption())
     .option('--explain', 'who it was whose datagrams were dropped, and why; never told to him')
     .option('-v, --verbose', 'one line a request, and what was dropped and why')
-    .option('--json', 'one object a line on stdout: listening, request, dropped, peers, reloaded')
+    .option('--json', 'one object a line on stdout, whose "event" says what it is (docs/operations.md)')
     .action(serve);
 }
 

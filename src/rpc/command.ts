@@ -47,7 +47,7 @@ export interface CommandContext<Args> {
   readonly args: Args;
   /** Who asks: its key is proved. */
   readonly peer: { readonly name: string; readonly publicKey: PublicKey };
-  /** Fires when the endpoint closes. */
+  /** Fires when the endpoint closes, and when nobody waits for the answer, or watches, any more. */
   readonly signal: AbortSignal;
   /** What this peer may call. */
   readonly commands: readonly CommandSummary[];

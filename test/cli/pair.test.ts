@@ -14,7 +14,7 @@ import { Lab, LOOPBACK, type Machine, type Program } from '../support/cli.ts';
 
 /** What every machine of a lab calls itself. */
 const HOST = nameOfThisMachine();
-const QUESTION = /Does the other machine show (\d{3} \d{3}) \? \[y\/N\] /;
+const QUESTION = /Does the other machine show (\d{3} \d{3})\? \[y\/N\] /;
 
 async function waiting(
   machine: Machine,

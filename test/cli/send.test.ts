@@ -89,7 +89,11 @@ describe.concurrent('send', () => {
     expect(code).toBe(3);
     expect(JSON.parse(stdout)).toEqual({
       ok: false,
-      error: { code: 'unknown-command', message: expect.stringContaining('frobnicate') },
+      error: {
+        code: 'unknown-command',
+        message: expect.stringContaining('frobnicate'),
+        hint: expect.stringContaining('peer allow'),
+      },
     });
     expect(stderr).toBe('');
   });
