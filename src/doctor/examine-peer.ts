@@ -28,6 +28,7 @@ type Reply =
 /** Answered so soon, the network need not be looked at. */
 const PROMPT_MS = 400;
 const MAX_WAIT_FOR_SIGNS_MS = 1_000;
+const ICMP_PAUSE_MS = 1_200;
 
 /** @throws UdpToolError `aborted` */
 export async function* examinePeer(
@@ -60,7 +61,7 @@ async function* look(
   for (const route of routes) yield* ofAddress(route, routeFindings(name, route));
   const prompt = await Promise.race([asked, delay(PROMPT_MS, null, { ref: false })]);
   const waitMs = Math.min(MAX_WAIT_FOR_SIGNS_MS, timeoutMs / 2);
-  const paths = prompt?.answered ? [] : await pathsOn(routes, waitMs);
+  let paths = prompt?.answered ? [] : await pathsOn(routes, waitMs);
   for (const { route, signs } of paths) yield* ofAddress(route, signFindings(name, route, signs));
   if (paths.length > 0 && paths.every(({ signs }) => signs.port !== 'silent')) giveUp.abort();
 
@@ -71,6 +72,14 @@ async function* look(
     return;
   }
   if (signal?.aborted) throw reply.error;
+  if (paths.some(isOddlySilent)) {
+    await delay(ICMP_PAUSE_MS);
+    const again = await pathsOn(routes, waitMs);
+    if (again.some(({ signs }) => signs.port !== 'silent')) {
+      for (const { route, signs } of again) yield* ofAddress(route, signFindings(name, route, signs));
+      paths = again;
+    }
+  }
   const progress = reply.error instanceof RequestError ? reply.error.progress : 'no-handshake';
   const strays = Object.values(endpoint.stats.drops).some((count) => count > 0);
   const subject = { name, publicKey, at: hostPort, hasPsk: psk !== undefined, ownKey: keyPair.publicKey };
@@ -81,6 +90,14 @@ async function* look(
   });
   const said = nearest(paths)?.signs.port ?? 'silent';
   yield { error: said === 'silent' ? reply.error.code : ERROR_OF_PROBE[said], diagnosis };
+}
+
+/**
+ * A machine that answers an echo and says of no port that nothing listens: a firewall, or one that has said so too often
+ * lately. Linux says it once a second to each address, after the first few (icmp_ratelimit).
+ */
+function isOddlySilent({ signs }: Path): boolean {
+  return signs.echo === 'answered' && signs.port === 'silent' && signs.otherPort === 'silent';
 }
 
 /** Null where it failed, which is all that is to be said then. */
