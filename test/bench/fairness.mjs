@@ -1,7 +1,7 @@
 /**
  * What one peer's burst of requests does to another's: `node test/bench/fairness.mjs [ROUNDS]`, after `npm run build`.
- * A quick peer asks again and again, while a greedy one asks 10,000 times at once, and before, while that one's process
- * is as busy with something else: there are three processes, and may be fewer processors.
+ * A quick peer asks again and again, while a greedy one asks 10,000 times at once, and before, while two processes are as
+ * busy with something else as that one and the server are then: there may be fewer processors than processes.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,6 +29,9 @@ const COMMANDS = {
 };
 
 const roles = {
+  async spinner() {
+    return { onTask: () => spin(QUIET_MS) };
+  },
   async server() {
     const define = (name, run) => defineCommand({ name, summary: '', idempotent: true, run });
     const endpoint = await createEndpoint({
@@ -46,7 +49,6 @@ const roles = {
     const peer = await asking(greedy, port);
     return {
       onTask: async (command) => {
-        if (command === 'spin') return spin(QUIET_MS);
         const codes = {};
         const ask = () => peer.request(command, [], { timeoutMs: 5_000 }).catch(({ code }) => code);
         for (const code of await Promise.all(Array.from({ length: BURST }, ask)))
@@ -119,14 +121,15 @@ async function round(command) {
   };
   const call = async ({ child }, task) => {
     const answer = once(child, 'message');
-    child.send(task);
+    child.send(task ?? null);
     return (await answer)[0].value;
   };
   try {
     const serving = await start('server');
     const quickly = await start('quick', serving.value);
     const greedily = await start('greedy', serving.value);
-    const [before] = await Promise.all([call(quickly, QUIET_MS), call(greedily, 'spin')]);
+    const spinners = [await start('spinner'), await start('spinner')];
+    const [before] = await Promise.all([call(quickly, QUIET_MS), ...spinners.map((one) => call(one))]);
     const rss = await call(serving, 0);
     const [during, codes] = await Promise.all([call(quickly, BURST_MS), call(greedily, command)]);
     return { before, during, codes, grownMb: ((await call(serving, 0)) - rss) / 1e6 };
