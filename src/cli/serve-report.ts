@@ -165,7 +165,7 @@ export class ServeReport {
       if (this.#json) json({ event: 'dropped-from', reason, from, count });
       const why = this.#explained.has(reason) ? '' : (EXPLAINED.get(reason) ?? '');
       this.#explained.add(reason);
-      note(`dropped ${count === 1 ? '' : `${count} `}from ${printable(from)}: ${reason}. ${why}`.trimEnd());
+      note(`dropped ${count} from ${printable(from)}: ${reason}. ${why}`.trimEnd());
     }
   }
 

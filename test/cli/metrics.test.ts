@@ -96,7 +96,7 @@ describe('serve --explain', () => {
     const stranger = await knock(port, hello);
     expect(await server.event('dropped-from')).toMatchObject({ reason: 'unknown-tag', from: stranger });
     await server.shows(
-      /dropped from [\d.:]+: unknown-tag\. Somebody says hello whom no trusted key fits/,
+      /dropped 1 from [\d.:]+: unknown-tag\. Somebody says hello whom no trusted key fits/,
       'stderr',
     );
   });
