@@ -6,7 +6,7 @@ import { Lab, LOOPBACK, type Machine, type Program } from '../support/cli.ts';
 import { portOf, until } from '../support/endpoints.ts';
 import { Prng } from '../support/prng.ts';
 
-const KILLS = 8;
+const KILLS = 5;
 const LONGEST_MS = 120;
 
 function start(machine: Machine, script: string, ...args: readonly string[]): Program {
