@@ -80,7 +80,7 @@ export async function* pingPeer(
     pings.push(one);
     yield one;
     const pauseMs = startedAt + number * intervalMs - performance.now();
-    if (number < count) await delay(pauseMs, null, { signal }).catch(() => {}); // the next one sees the signal
+    if (number < count) await delay(Math.max(0, pauseMs), null, { signal }).catch(() => {}); // the next one sees the signal
   }
   if (pings.some(isAnswered)) {
     const last = await pingOnce(peer, { number: pings.length + 1, large: true, timeoutMs, signal });
