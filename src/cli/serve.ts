@@ -72,8 +72,11 @@ async function serve(options: ServeOptions): Promise<void> {
 
 async function serveAlone(options: ServeOptions, sockets: readonly number[]): Promise<void> {
   const stop = interruption();
-  let reload = async (): Promise<void> => {}; // until it serves, nothing that was read can be old
-  atHangup(() => reload());
+  let begin: (reload: () => Promise<void>) => void = () => {};
+  const begun = new Promise<() => Promise<void>>((done) => {
+    begin = done;
+  });
+  atHangup(async () => (await begun)()); // what comes while it begins is done once it has
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
   const peers = await store.loadPeers();
@@ -118,10 +121,10 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
   };
   const readBook = await followBook(endpoint, store, peers, follower, stop);
   const readCommands = commandReloader(endpoint, options.commands, ours, commands);
-  reload = async () => {
+  begin(async () => {
     await readBook();
     report.reloaded(await readCommands());
-  };
+  });
   courier = await startCourier(endpoint, messages, report, stop);
   const timer = setInterval(() => report.drops(endpoint.stats.drops), DROP_REPORT_MS);
   await aborted(stop);
