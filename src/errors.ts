@@ -85,6 +85,14 @@ export function withoutStacks<T>(action: () => T): T {
   }
 }
 
+/** What the file system said when this program was to `what`: an error of ours, where it is none yet. */
+export function fileError(what: string, cause: unknown, hint: string): UdpToolError {
+  if (cause instanceof UdpToolError) return cause;
+  const code = hasSystemCode(cause, 'EACCES', 'EPERM', 'EROFS') ? 'no-permission' : 'failed';
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return new UdpToolError(code, `Cannot ${what}: ${message}`, { cause, hint });
+}
+
 /** True for the errors of Node that carry a `code` such as `EADDRINUSE`. */
 export function hasSystemCode(error: unknown, ...codes: string[]): boolean {
   return (

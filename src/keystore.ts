@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { writeDurably } from './durable-file.ts';
-import { type ErrorCode, hasSystemCode, UdpToolError } from './errors.ts';
+import { fileError, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
 import { type PeerEntry, parseBook, permissionsOf, placeFor, withoutTable, withTable } from './peer-book.ts';
 import { checkPeerName } from './peer-name.ts';
@@ -273,13 +273,11 @@ export class KeyStore {
     try {
       return await action();
     } catch (cause) {
-      if (cause instanceof UdpToolError) throw cause;
-      const code: ErrorCode = hasSystemCode(cause, 'EACCES', 'EPERM', 'EROFS') ? 'no-permission' : 'failed';
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new UdpToolError(code, `Cannot ${what}: ${message}`, {
+      throw fileError(
+        what,
         cause,
-        hint: `Look at the folder with "ls -la ${this.dir}", or name another with --keys DIR.`,
-      });
+        `Look at the folder with "ls -la ${this.dir}", or name another with --keys DIR.`,
+      );
     }
   }
 

@@ -1,5 +1,6 @@
 import { appendFile } from 'node:fs/promises';
 import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import {
   builtinCommands,
@@ -231,7 +232,8 @@ class Chat {
       this.#onSettled = done;
     });
     this.#lookWhatIsDelivered();
-    await Promise.race([settled, pause(LAST_CHANCE_MS, this.#stop.signal)]);
+    const late = delay(LAST_CHANCE_MS, undefined, { signal: this.#stop.signal }).catch(() => {});
+    await Promise.race([settled, late]);
   }
 
   async #remember(direction: 'from' | 'to', { text, writtenAt }: Message): Promise<void> {
@@ -255,18 +257,4 @@ class Chat {
     if (this.#terminal) aboveLine(this.#lines, print);
     else print();
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        done();
-      },
-      { once: true },
-    );
-  });
 }

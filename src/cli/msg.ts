@@ -82,19 +82,12 @@ async function bring(
  * @throws UdpToolError `aborted` where it was thrown away meanwhile
  */
 async function isFetched(messages: MessageStore, message: Message, late: AbortSignal): Promise<boolean> {
-  let changed: () => void = () => {};
-  const wake = (): void => changed();
-  late.addEventListener('abort', wake, { once: true });
-  await messages.watch('outbox', wake, late);
-  for (;;) {
-    const change = new Promise<void>((done) => {
-      changed = done;
-    });
+  const settled = async (): Promise<'gone' | 'discarded' | undefined> => {
     const fate = await messages.fate(message);
-    if (fate === 'gone') return true;
-    if (fate === 'discarded')
-      throw new UdpToolError('aborted', 'The message was thrown away before it was fetched.');
-    if (late.aborted) return false;
-    await change;
-  }
+    return fate === 'waiting' ? undefined : fate;
+  };
+  const fate = await messages.waitFor('outbox', settled, late);
+  if (fate === 'discarded')
+    throw new UdpToolError('aborted', 'The message was thrown away before it was fetched.');
+  return fate === 'gone';
 }

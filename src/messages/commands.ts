@@ -96,8 +96,8 @@ export function messageCommands({ store, onMessage }: MessageCommandsOptions): C
     async run({ args: { received, wait }, peer, signal }) {
       if (received !== undefined) await store.settled({ peer: peer.publicKey, id: received });
       const late = AbortSignal.any([signal, waiters.next(peer.publicKey, wait)]);
-      const message = await firstFor(store, peer.publicKey, late);
-      return message && { id: message.id, at: message.writtenAt, text: message.text };
+      const message = await store.waitFor('outbox', () => store.firstWaiting(peer.publicKey), late);
+      return message === undefined ? null : { id: message.id, at: message.writtenAt, text: message.text };
     },
   });
   return [msg, mail];
@@ -105,24 +105,6 @@ export function messageCommands({ store, onMessage }: MessageCommandsOptions): C
 
 /** Failures that concern the sender. */
 const ITS_AFFAIR: readonly ErrorCode[] = ['busy', 'spool-full'];
-
-/** The oldest that waits for a peer; null when none comes before the signal aborts. */
-async function firstFor(store: MessageStore, peer: PublicKey, late: AbortSignal): Promise<Message | null> {
-  let changed: () => void = () => {};
-  const wake = (): void => changed();
-  if (!late.aborted) {
-    late.addEventListener('abort', wake, { once: true });
-    await store.watch('outbox', wake, late);
-  }
-  for (;;) {
-    const change = new Promise<void>((done) => {
-      changed = done;
-    });
-    const message = await store.firstWaiting(peer);
-    if (message !== undefined || late.aborted) return message ?? null;
-    await change;
-  }
-}
 
 /** Of each peer one `mail` waits at a time: it has an inbox, and one more would be a second watcher of the same folder. */
 class Waiters {

@@ -5,7 +5,7 @@ import { deliver } from './delivery.ts';
 import type { Message } from './message.ts';
 import type { MessageStore } from './message-store.ts';
 
-/** After a try that failed, doubled for each that follows; a sign of life of the peer ends the wait. */
+/** After a try that failed, doubled for each that follows; a sign of life of the peer makes it the first one again. */
 const FIRST_PAUSE_MS = 5_000;
 const MAX_PAUSE_MS = 300_000;
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -62,8 +62,7 @@ export class Courier {
   }
 
   async #visit(peer: RemotePeer): Promise<void> {
-    const { store, onDelivered } = this.#options;
-    const { endpoint } = this.#options;
+    const { endpoint, store, onDelivered } = this.#options;
     if (peer.at === undefined || this.#signal.aborted || !endpoint.peers.includes(peer)) return;
     const round = this.#roundOf(peer);
     if (round.running) {

@@ -9,7 +9,7 @@ import { toHex } from '../bytes.ts';
 import { AtRestKey } from '../crypto/at-rest.ts';
 import { type KeyPair, PublicKey } from '../crypto/keys.ts';
 import { syncFolder, writeDurably } from '../durable-file.ts';
-import { type ErrorCode, hasSystemCode, UdpToolError } from '../errors.ts';
+import { fileError, hasSystemCode, UdpToolError } from '../errors.ts';
 import { random } from '../transport/random.ts';
 import { checkText, decodeMessage, encodeMessage, type Message } from './message.ts';
 
@@ -179,6 +179,31 @@ export class MessageStore {
     });
   }
 
+  /**
+   * Looks, and looks again after each change of a folder, until something is found or the signal aborts.
+   * @throws UdpToolError `failed`, `no-permission`
+   */
+  async waitFor<T>(
+    folder: Folder,
+    look: () => Promise<T | undefined>,
+    late: AbortSignal,
+  ): Promise<T | undefined> {
+    let changed: () => void = () => {};
+    const wake = (): void => changed();
+    if (!late.aborted) {
+      late.addEventListener('abort', wake, { once: true });
+      await this.watch(folder, wake, late);
+    }
+    for (;;) {
+      const change = new Promise<void>((done) => {
+        changed = done;
+      });
+      const found = await look();
+      if (found !== undefined || late.aborted) return found;
+      await change;
+    }
+  }
+
   /** Returns whether it was written; not, where another process has taken it meanwhile. */
   async #write(
     folder: Folder,
@@ -301,13 +326,7 @@ export class MessageStore {
     try {
       return await action();
     } catch (cause) {
-      if (cause instanceof UdpToolError) throw cause;
-      const code: ErrorCode = hasSystemCode(cause, 'EACCES', 'EPERM', 'EROFS') ? 'no-permission' : 'failed';
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new UdpToolError(code, `Cannot ${what}: ${message}`, {
-        cause,
-        hint: `Is there room, and may this user write in ${this.#dir}?`,
-      });
+      throw fileError(what, cause, `Is there room, and may this user write in ${this.#dir}?`);
     }
   }
 

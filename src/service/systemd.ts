@@ -147,7 +147,7 @@ export function serviceUnit(service: ServiceOptions, scope: ServiceScope): strin
 
 function unit(sections: readonly (readonly [string, readonly string[]])[]): string {
   const texts = sections.map(([title, lines]) => `[${title}]\n${lines.join('\n')}\n`);
-  return `# ${MARKER}\n# To change it, "systemctl edit" makes a file of your own beside it.\n\n${texts.join('\n')}`;
+  return `# ${MARKER}\n# To change it, "systemctl edit" (of a user: "systemctl --user edit") makes a file of your own beside it.\n\n${texts.join('\n')}`;
 }
 
 function escapeSpecifiers(text: string): string {

@@ -1,5 +1,5 @@
 /** What a watcher and the watched say to each other, by ordinary requests (PROTOCOL §10.1). */
-import { UdpToolError } from '../errors.ts';
+import { errorForPeer, type UdpToolError } from '../errors.ts';
 import type { CborValue } from '../wire/cbor.ts';
 import { COMMAND_NAME } from '../wire/messages.ts';
 
@@ -117,7 +117,7 @@ export function parseUnwatch(values: readonly CborValue[]): { id: number } {
 }
 
 function badPoll(command: string): UdpToolError {
-  return new UdpToolError('bad-arguments', `${command} was asked with arguments that it does not take.`);
+  return errorForPeer('bad-arguments', `${command} was asked with arguments that it does not take.`);
 }
 
 function isCount(value: CborValue): value is number {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { defineCommand, type WatchEvent } from '../../src/index.ts';
+import { held } from '../support/commands.ts';
 import { portOf, startClient, startServer, until } from '../support/endpoints.ts';
 import { Prng } from '../support/prng.ts';
 import { Relay } from '../support/relay.ts';
@@ -63,20 +64,7 @@ describe('watching over a bad path', () => {
 
   test('ends on the other side when the watcher closes', async () => {
     let left = 0;
-    const held = defineCommand({
-      name: 'held',
-      summary: '',
-      idempotent: true,
-      async *run({ signal }) {
-        try {
-          yield 1;
-          await new Promise((done) => signal.addEventListener('abort', done));
-        } finally {
-          left++;
-        }
-      },
-    });
-    await using server = await startServer([held]);
+    await using server = await startServer([held(() => left++)]);
     await using client = await startClient(portOf(server));
     for await (const event of client.peer('server').watch('held')) {
       expect(event).toEqual({ type: 'value', value: 1 });

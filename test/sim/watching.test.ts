@@ -9,6 +9,7 @@ import { FORGOTTEN_AFTER_MS, HEARTBEAT_MS, NEXT } from '../../src/watching/polls
 import { type WatchEvent, watch } from '../../src/watching/watch.ts';
 import { MAX_WATCHES_PER_PEER } from '../../src/watching/watches.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
+import { held } from '../support/commands.ts';
 import { Prng, seeds } from '../support/prng.ts';
 
 type Ask = Parameters<typeof watch>[0];
@@ -383,23 +384,6 @@ describe('a watch of a peer that is not honest, or not there', () => {
 });
 
 describe('the watched side', () => {
-  /** A stream that says when it was left. */
-  function held(onLeft: () => void): Command {
-    return defineCommand({
-      name: 'held',
-      summary: '',
-      idempotent: true,
-      async *run({ signal }) {
-        try {
-          yield 1;
-          await new Promise((done) => signal.addEventListener('abort', done));
-        } finally {
-          onLeft();
-        }
-      },
-    });
-  }
-
   test('ends a stream when the watcher leaves', async () => {
     let left = 0;
     const requests = new Requests([held(() => left++)]);

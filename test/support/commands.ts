@@ -1,4 +1,4 @@
-import { defineCommand } from '../../src/rpc/command.ts';
+import { type Command, defineCommand } from '../../src/rpc/command.ts';
 
 /** Gives back its argument; running it twice does no harm. */
 export const echo = defineCommand({
@@ -26,3 +26,20 @@ export const blob = defineCommand({
   idempotent: true,
   run: ({ args }) => Uint8Array.from({ length: args.length }, (_, i) => (i * 31 + 7) & 0xff),
 });
+
+/** Yields once, then waits until nobody watches; says when it was left. */
+export function held(onLeft: () => void): Command {
+  return defineCommand({
+    name: 'held',
+    summary: 'One value, and then none',
+    idempotent: true,
+    async *run({ signal }) {
+      try {
+        yield 1;
+        await new Promise((done) => signal.addEventListener('abort', done));
+      } finally {
+        onLeft();
+      }
+    },
+  });
+}
