@@ -6,6 +6,7 @@ import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
 import { FairTurns } from './fair-turns.ts';
+import { ProtocolMachine } from './protocol-machine.ts';
 import {
   type Answer,
   type PeerOptions,
@@ -13,15 +14,18 @@ import {
   type Reachability,
   RemotePeer,
   RequestError,
+  type StreamRequest,
+  type StreamRoute,
 } from './remote-peer.ts';
 import type { Command } from './rpc/command.ts';
 import type { Outcome } from './rpc/outcome.ts';
-import { RequestMachine } from './rpc/request-machine.ts';
 import type { Call, CommandResult } from './rpc/request-server.ts';
 import type { Address } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
 import type { Peer } from './session/peer.ts';
 import { WorkerIds } from './session/session-ids.ts';
+import type { StreamResult } from './streams/asked-stream.ts';
+import type { StreamAsk } from './streams/stream-machine.ts';
 import { type Clock, monotonicClock } from './transport/clock.ts';
 import { Driver } from './transport/driver.ts';
 import { probePort } from './transport/probe.ts';
@@ -29,6 +33,7 @@ import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { type Traffic, UdpSocket } from './transport/udp-socket.ts';
 import { UNLOGGED } from './watching/polls.ts';
+import type { StreamSubject } from './wire/stream-messages.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** A request that was answered, for logs. */
@@ -39,6 +44,17 @@ export interface RequestLog {
   readonly error: UdpToolError | undefined;
   /** The command is there, and this peer may not call it; the peer is told that it is not there. */
   readonly isDenied: boolean;
+}
+
+/** Something that a peer asks for, to be answered once with bytes; nothing happens where it asks no more. */
+export interface StreamQuestion {
+  readonly peer: RemotePeer;
+  readonly subject: StreamSubject;
+  /** To ask the very process that asks here. */
+  readonly route: StreamRoute;
+  answer(bytes: Uint8Array): void;
+  /** @param code as of an error: letters and dashes, 32 at most */
+  refuse(code: string): void;
 }
 
 /** A datagram that was answered with silence, for the operator's eyes. */
@@ -107,7 +123,7 @@ function openSocket({ worker, sockets = [], ...own }: UdpEndpointOptions): Promi
 
 export class UdpEndpoint implements AsyncDisposable {
   readonly publicKey: PublicKey;
-  readonly #machine: RequestMachine;
+  readonly #machine: ProtocolMachine;
   readonly #socket: UdpSocket;
   readonly #driver: Driver;
   readonly #clock: Clock;
@@ -117,6 +133,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #runner = new CommandRunner(this.#closing.signal, random);
   readonly #answersOnly: boolean;
   readonly #turns: FairTurns<Peer>;
+  #onStream: (question: StreamQuestion) => void = ({ refuse }) => refuse('unknown');
 
   /** @internal Use {@link createEndpoint}. */
   constructor(options: UdpEndpointOptions, socket: UdpSocket) {
@@ -131,7 +148,7 @@ export class UdpEndpoint implements AsyncDisposable {
     this.serve(options.commands ?? builtinCommands);
     const { onRequest, onDrop, worker } = options;
     this.#answersOnly = worker !== undefined;
-    this.#machine = new RequestMachine({
+    this.#machine = new ProtocolMachine({
       keyPair: options.keyPair,
       random,
       command: (peer, name) => {
@@ -139,6 +156,7 @@ export class UdpEndpoint implements AsyncDisposable {
         return caller === undefined ? undefined : this.#runner.command(caller, name);
       },
       execute: (call, done) => this.#execute(call, done),
+      onAsk: (ask) => this.#answerStream(ask),
       ...(worker && {
         group: {
           ids: new WorkerIds(worker, random),
@@ -206,6 +224,7 @@ export class UdpEndpoint implements AsyncDisposable {
       probe: (address, waitMs) => this.#probe(address, waitMs),
       remove: () => this.#removePeer(options.name, core),
       roundTripMs: () => core.rtt.smoothed,
+      ask: (question) => this.#ask(core, question),
     });
     this.#peers.set(options.name, peer);
     this.#byPeer.set(core, peer);
@@ -215,6 +234,11 @@ export class UdpEndpoint implements AsyncDisposable {
   /** Replaces what peers may call, from the next request on. */
   serve(commands: readonly Command[]): void {
     this.#runner.serve(commands);
+  }
+
+  /** Replaces what peers are given that ask for streams (PROTOCOL §8.6). */
+  serveStreams(handler: (question: StreamQuestion) => void): void {
+    this.#onStream = handler;
   }
 
   /** Says goodbye to the peers, ends what waits with the error `closed`, and frees the port. */
@@ -282,6 +306,57 @@ export class UdpEndpoint implements AsyncDisposable {
       );
       signal?.addEventListener('abort', abort, { once: true });
       this.#driver.wake();
+    });
+  }
+
+  #ask(
+    peer: Peer,
+    { subject, maxBytes, patienceMs, signal, onBytes, route }: StreamRequest,
+  ): Promise<StreamResult> {
+    return new Promise((settle) => {
+      if (this.#closing.signal.aborted || signal?.aborted || !this.#byPeer.has(peer)) {
+        settle({ ok: false, reason: 'lost' });
+        return;
+      }
+      const abort = (): void => {
+        this.#machine.streams.stop(pending);
+        this.#driver.wake();
+        settle({ ok: false, reason: 'lost' });
+      };
+      const pending = this.#machine.streams.ask(
+        { peer, instance: route?.instance ?? null },
+        {
+          subject,
+          maxBytes,
+          ...(onBytes && { onBytes }),
+          settle: (result) => {
+            signal?.removeEventListener('abort', abort);
+            settle(result);
+          },
+        },
+        patienceMs,
+        this.#clock.now(),
+      );
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#driver.wake();
+    });
+  }
+
+  #answerStream({ peer, subject, session, answer, refuse }: StreamAsk): void {
+    const asker = this.#byPeer.get(peer);
+    if (asker === undefined) return;
+    this.#onStream({
+      peer: asker,
+      subject,
+      route: { instance: session.role === 'responder' ? session.instance : null },
+      answer: (bytes) => {
+        answer(bytes);
+        this.#driver.wake();
+      },
+      refuse: (code) => {
+        refuse(code);
+        this.#driver.wake();
+      },
     });
   }
 

@@ -29,6 +29,8 @@ export const OPEN_BOX_OFFSET: number = KEY_BOX_OFFSET + KEY_BOX_BYTES;
 /** Longest plaintext of an envelope in an OPEN and in a DATA datagram. */
 export const OPEN_CAPACITY: number = MAX_DATAGRAM_BYTES - OPEN_BOX_OFFSET - TAG_BYTES;
 export const DATA_CAPACITY: number = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES;
+/** What a DATA datagram has besides its envelope. */
+export const DATA_OVERHEAD_BYTES: number = HEADER_BYTES + TAG_BYTES;
 export const MIN_DATA_BYTES: number = HEADER_BYTES + TAG_BYTES + 1;
 export const MIN_OPEN_BYTES: number = OPEN_BOX_OFFSET + TAG_BYTES + 1;
 

@@ -36,6 +36,8 @@ abstract class SessionBase {
   readonly outbox = new Outbox();
   /** Whether the sender has it among those with something to send. */
   queued = false;
+  /** Whether every datagram is told of, since some are acknowledged. */
+  hasStreams = false;
   readonly createdAt: number;
   /** Refused from then on, both ways. */
   expiresAt: number;

@@ -28,18 +28,25 @@ export function countFitting(messages: readonly Uint8Array[], from: number, capa
   return count;
 }
 
-/** The padded plaintext of an envelope with these encoded messages; it is at most `capacity` bytes long. */
-export function packEnvelope(messages: readonly Uint8Array[], capacity: number): Uint8Array {
-  let length = messages.length < 24 ? 1 : MAX_ARRAY_HEAD_BYTES;
+/**
+ * The padded plaintext of an envelope with these encoded messages; it is at most `capacity` bytes long.
+ * @param count how many messages these are, where some are of several parts
+ */
+export function packEnvelope(
+  messages: readonly Uint8Array[],
+  capacity: number,
+  count: number = messages.length,
+): Uint8Array {
+  let length = count < 24 ? 1 : MAX_ARRAY_HEAD_BYTES;
   for (const message of messages) length += message.length;
   const padded = Math.ceil((length + 1) / PADDING_BLOCK_BYTES) * PADDING_BLOCK_BYTES;
   const plaintext = allocate(Math.min(padded, capacity));
   let offset = 0;
-  if (messages.length < 24) {
-    plaintext[offset++] = 0x80 | messages.length;
+  if (count < 24) {
+    plaintext[offset++] = 0x80 | count;
   } else {
     plaintext[offset++] = 0x98;
-    plaintext[offset++] = messages.length;
+    plaintext[offset++] = count;
   }
   for (const message of messages) {
     plaintext.set(message, offset);

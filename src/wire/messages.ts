@@ -2,6 +2,7 @@
 import { utf8 } from '../bytes.ts';
 import { type CborValue, encodeCbor, encodeTrusted, MAX_DEPTH } from './cbor.ts';
 import { beginArray, endArray, putAscii, putBytes, putUint } from './cbor-heads.ts';
+import { parseStreamMessage, type StreamMessage } from './stream-messages.ts';
 
 export const MessageType = {
   PING: 0,
@@ -74,7 +75,8 @@ export interface More extends RequestRef {
   readonly have: Uint8Array;
 }
 
-export type Message =
+/** What {@link encodeMessage} takes; messages of streams are encoded by themselves. */
+export type PlainMessage =
   | { readonly type: typeof MessageType.PING | typeof MessageType.PONG; readonly number: number }
   | { readonly type: typeof MessageType.CLOSE }
   | { readonly type: typeof MessageType.INSTANCE; readonly instance: Uint8Array }
@@ -89,8 +91,10 @@ export type Message =
   | Part
   | More;
 
+export type Message = PlainMessage | StreamMessage;
+
 /** Encodes a message; only a response's value and a request's arguments can make it throw `not-cbor`. */
-export function encodeMessage(message: Message): Uint8Array {
+export function encodeMessage(message: PlainMessage): Uint8Array {
   const { type } = message;
   switch (type) {
     case MessageType.PING:
@@ -160,8 +164,15 @@ export function parseMessage(value: CborValue): Message | null {
     case MessageType.PATH_CHALLENGE:
     case MessageType.PATH_RESPONSE:
       return fields.length === 1 && isBytes(fields[0], PATH_DATA_BYTES) ? { type, data: fields[0] } : null;
-    default:
+    case MessageType.REQUEST:
+    case MessageType.RESPONSE:
+    case MessageType.ERROR:
+    case MessageType.PENDING:
+    case MessageType.PART:
+    case MessageType.MORE:
       return parseRequestMessage(type, fields);
+    default:
+      return parseStreamMessage(type, fields);
   }
 }
 
