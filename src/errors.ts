@@ -38,6 +38,8 @@ export type ErrorCode =
   | 'locked' // another process is at it
   | 'disk-full' // no room, or no more of the user's quota
   | 'content-changed' // a file is not what it was when it was offered
+  | 'not-offered' // no peer offers anything of that name
+  | 'push-refused' // the other side does not take what is pushed
   | 'integrity' // what arrived is not what was promised
   // The other side
   | 'unknown-command'

@@ -203,7 +203,8 @@ export class RemotePeer {
    * @throws UdpToolError `name-not-found`
    */
   async ask(request: StreamRequest): Promise<StreamResult> {
-    if (this.at !== undefined && !this.#isResolved) {
+    const isRouted = (request.route?.instance ?? null) !== null;
+    if (this.at !== undefined && !this.#isResolved && !isRouted) {
       this.#resolving ??= this.#resolve(request.patienceMs);
       try {
         await unlessAborted(this.#resolving, request.signal);

@@ -53,6 +53,8 @@ const BY_CODE: Record<ErrorCode, number> = {
   'disk-full': EXIT.FAILED,
   'content-changed': EXIT.FAILED,
   integrity: EXIT.INTEGRITY,
+  'not-offered': EXIT.REFUSED,
+  'push-refused': EXIT.REFUSED,
   'unknown-command': EXIT.REFUSED,
   'bad-arguments': EXIT.REFUSED,
   'command-failed': EXIT.REFUSED,

@@ -108,7 +108,24 @@ export function interval(text: string): number {
   return value;
 }
 
+const MULTIPLES: ReadonlyMap<string, number> = new Map([
+  ['', 1],
+  ['k', 1e3],
+  ['M', 1e6],
+  ['G', 1e9],
+]);
+
+/** `500k`, `10M`, `1G` or a number, of bytes a second. */
+export function rate(text: string): number {
+  const [, number = '', unit = ''] = /^(\d*\.?\d+)([kMG]?)$/.exec(text) ?? [];
+  const value = Math.round(Number(number) * (MULTIPLES.get(unit) ?? 0));
+  if (number === '' || value < 1000) {
+    throw new InvalidArgumentError('A rate is 500k, 10M or 1G: bytes a second, 1k at least.');
+  }
+  return value;
+}
+
 /** For an option that may be repeated. */
-function collected(value: string, before: readonly string[]): string[] {
+export function collected(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }

@@ -6,6 +6,8 @@ import { addCompletion } from './completion.ts';
 import { addDemo } from './demo.ts';
 import { addDoctor } from './doctor.ts';
 import { EXIT_MEANINGS } from './exit-code.ts';
+import { addFiles } from './files.ts';
+import { addGet } from './get.ts';
 import { addInbox } from './inbox.ts';
 import { addKeygen } from './keygen.ts';
 import { examplesForHelp } from './manual.ts';
@@ -14,9 +16,11 @@ import { note } from './output.ts';
 import { addPair } from './pair.ts';
 import { addPeer } from './peer.ts';
 import { addPing } from './ping.ts';
+import { addPush } from './push.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addService } from './service.ts';
+import { addShare } from './share.ts';
 import { addShell } from './shell.ts';
 import { addWatch } from './watch.ts';
 
@@ -31,6 +35,10 @@ const VERBS = [
   addMsg,
   addChat,
   addInbox,
+  addShare,
+  addFiles,
+  addGet,
+  addPush,
   addShell,
   addPing,
   addDoctor,
