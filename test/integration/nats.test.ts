@@ -138,9 +138,11 @@ describe.skipIf(noNats !== null)(`NATs${noNats === null ? '' : `: ${noNats}`}`, 
     expect(same).toBe(samePortForAll);
   });
 
-  test.for(['address-restricted', 'symmetric'] as const)('%s forgets', async (kind) => {
+  test.for(['endpoint-independent', 'symmetric'] as const)('%s forgets', async (kind) => {
     await using scene = await Scene.open(kind, 'b');
     const before = await scene.seenBy('p', ONE, 'first');
+    // What the outside began is tracked in the other direction.
+    await scene.q.send(ONE, before, 'stranger');
     await scene.p.send(ONE, before, 'answer');
     await scene.inner.until('answer');
 
@@ -151,6 +153,7 @@ describe.skipIf(noNats !== null)(`NATs${noNats === null ? '' : `: ${noNats}`}`, 
     const after = await scene.seenBy('p', ONE, 'again');
     expect(after[0]).toBe(moved[0]);
     expect(after[0]).not.toBe(before[0]);
+    expect((await scene.seenBy('q', ONE, 'and to the stranger'))[0]).toBe(moved[0]);
     await scene.p.send(ONE, after, 'known again');
     expect((await scene.inner.until('known again')).map(({ text }) => text)).toEqual(['known again']);
   });
