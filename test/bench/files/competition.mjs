@@ -1,4 +1,4 @@
-/** What a tool and a TCP flow with CUBIC leave each other of a link that both fill, counted where it ends. */
+/** What a tool and its rival, a TCP flow with CUBIC, leave each other of a link that both fill, counted where it ends. */
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,14 +9,14 @@ import { emulated } from './links.mjs';
 import { nameOf } from './speed.mjs';
 
 const TCP_FLOW = fileURLToPath(new URL('tcp-flow.mjs', import.meta.url));
-/** The flow is there first; then both find their shares, before these are measured. */
+/** The rival is there first; then both find their shares, before these are measured. */
 const HEAD_START_MS = 2_000;
 const SETTLING_MS = 3_000;
 const WINDOW_MS = 20_000;
 
 export const missingCounters = () => missingCommand('nft', ['--version'], 'nftables');
 
-/** Rows of `{ name, tool, flow, together }`: parts of the link's rate. */
+/** Rows of `{ name, tool, rival, together }`: parts of the link's rate. */
 export async function measureCompetition(bench, { link: numbers }) {
   const { programs, folder, sources, tools, options, signal } = bench;
   const link = await emulated(programs, folder, numbers);
@@ -32,17 +32,24 @@ export async function measureCompetition(bench, { link: numbers }) {
     const file = await sources.ofSize(
       Math.ceil(((WINDOW_MS + 2 * SETTLING_MS) * numbers.rateMbit) / 8 / 1000),
     );
-    await link.pin('cubic');
     const place = [sender.address, String(await sender.port())];
     await start([...sender.launcher, process.execPath, TCP_FLOW, 'source', ...place]);
     const counters = await countersOf(programs, receiver, place[1]);
 
-    const compete = async (serving) => {
+    const compete = async ({ controller, serving }) => {
       const received = join(folder, 'received');
       await rm(received, { recursive: true, force: true });
       await mkdir(received);
-      const flow = await programs.serve([...receiver.launcher, process.execPath, TCP_FLOW, 'sink', ...place]);
+      await link.pin('cubic');
+      const rival = await programs.serve([
+        ...receiver.launcher,
+        process.execPath,
+        TCP_FLOW,
+        'sink',
+        ...place,
+      ]);
       await pause(HEAD_START_MS, undefined, { signal });
+      if (controller !== null) await link.pin(controller);
       const getting = programs.begin(serving.receive(join(received, basename(file.source))));
       try {
         await pause(SETTLING_MS, undefined, { signal });
@@ -51,9 +58,9 @@ export async function measureCompetition(bench, { link: numbers }) {
         const after = await counters();
         if (getting.exitCode !== null) throw new Error('The transfer ended before the measurement did.');
         const part = (name) => ((after[name] - before[name]) * 8) / bitsPerWindow;
-        return { tool: part('all') - part('flow'), flow: part('flow'), together: part('all') };
+        return { tool: part('total') - part('rival'), rival: part('rival'), together: part('total') };
       } finally {
-        await Promise.all([programs.end(getting), programs.end(flow.child)]);
+        await Promise.all([programs.end(getting), programs.end(rival.child)]);
         await rm(received, { recursive: true, force: true });
       }
     };
@@ -61,21 +68,20 @@ export async function measureCompetition(bench, { link: numbers }) {
     const cases = [];
     for (const tool of tools) {
       for (const controller of tool.overTcp ? link.controllers : [null]) {
-        if (controller !== null) await link.pin(controller);
         const serving = await tool.serve({ programs, folder, link, ...file });
         started.push(serving.child);
-        cases.push({ name: nameOf(tool, controller), serving, rounds: [] });
+        cases.push({ name: nameOf(tool, controller), controller, serving, rounds: [] });
       }
     }
     for (let round = 0; round < options.runs; round++) {
-      for (const { name, serving, rounds } of cases) {
-        rounds.push(await compete(serving));
-        bench.progress(`${name}: ${Math.round(rounds.at(-1).tool * 100)} % of the link`);
+      for (const one of cases) {
+        one.rounds.push(await compete(one));
+        bench.progress(`${one.name}: ${Math.round(one.rounds.at(-1).tool * 100)} % of the link`);
       }
     }
     return cases.map(({ name, rounds }) => {
       const of = (key) => spread(rounds.map((round) => round[key]));
-      return { name, tool: of('tool'), flow: of('flow'), together: of('together') };
+      return { name, tool: of('tool'), rival: of('rival'), together: of('together') };
     });
   } finally {
     for (const child of started) await programs.end(child);
@@ -83,15 +89,15 @@ export async function measureCompetition(bench, { link: numbers }) {
   }
 }
 
-/** Bytes of IP that came over the link so far: `{ all, flow }`. */
+/** Bytes of IP that came over the link so far: `{ total, rival }`. */
 async function countersOf(programs, { launcher }, port) {
   const rules = `table ip bench {
-    counter all {}
-    counter flow {}
+    counter total {}
+    counter rival {}
     chain arrivals {
       type filter hook input priority filter;
-      iifname "link0" counter name "all"
-      iifname "link0" tcp sport ${port} counter name "flow"
+      iifname "link0" counter name "total"
+      iifname "link0" tcp sport ${port} counter name "rival"
     }
   }`;
   await programs.run([...launcher, 'nft', rules]);

@@ -12,6 +12,7 @@ const CONTROLLER = '/proc/sys/net/ipv4/tcp_congestion_control';
 /** Nobody else has ports there. */
 const PORT = 7000;
 const INTERFACE = 'link0';
+const NETWORK = '10.77.0.0/24';
 
 export async function loopback() {
   return {
@@ -53,10 +54,11 @@ export async function emulated(programs, folder, { oneWayMs, lossPercent, rateMb
     sender,
     receiver,
     controllers: ['cubic', 'bbr'],
-    /** For sockets that are opened from now on; listening ones hand theirs down. */
+    /** For connections that are made from now on. By the route, as namespaces may not set every one by sysctl. */
     async pin(controller) {
-      for (const { launcher } of [sender, receiver]) {
-        await programs.run([...launcher, 'sh', '-c', `echo ${controller} > ${CONTROLLER}`]);
+      for (const { namespace, address } of [sender, receiver]) {
+        const route = `${NETWORK} dev ${INTERFACE} src ${address} congctl ${controller}`;
+        await programs.run(['ip', '-n', namespace, 'route', 'replace', ...route.split(' ')]);
       }
     },
     close,

@@ -18,7 +18,7 @@ export function printReport({ before, after, options, sections, leftOut }) {
 const printers = {
   speed: (cases) =>
     table(
-      ['tool', 'MiB', 'MB/s', 'lowest to highest', 'own', 'udp-tool is'],
+      ['tool', 'MiB', 'MB/s', 'low to high', 'own', 'udp-tool is'],
       cases.map(({ name, mebibytes, rate, ownRate, ratio }) => [
         name,
         String(mebibytes),
@@ -30,10 +30,10 @@ const printers = {
     ),
   competition: (cases) =>
     table(
-      ['tool', 'its share %', 'of the flow %', 'together %'],
-      cases.map(({ name, tool, flow, together }) => [
+      ['tool', 'its share %', 'the other %', 'together %'],
+      cases.map(({ name, tool, rival, together }) => [
         name,
-        ...[tool, flow, together].map(({ median }) => (median * 100).toFixed(0)),
+        ...[tool, rival, together].map(({ median }) => (median * 100).toFixed(0)),
       ]),
     ),
 };

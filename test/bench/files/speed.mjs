@@ -8,22 +8,31 @@ import { transfer } from './transfer.mjs';
 export async function measureSpeed(bench, row) {
   const { programs, folder, sources, tools, options } = bench;
   const link = row.link === null ? await loopback() : await emulated(programs, folder, row.link);
-  const cases = [];
+  const servers = [];
   try {
+    const cases = [];
     for (const tool of tools) {
       for (const controller of tool.overTcp ? link.controllers : [null]) {
         const mebibytes =
           controller === 'cubic' && row.slow ? Math.min(row.slow, options.size) : options.size;
         const file = await sources.ofSize(mebibytes);
-        if (controller !== null) await link.pin(controller);
         const serving = await tool.serve({ programs, folder, link, ...file });
-        cases.push({ name: nameOf(tool, controller), mebibytes, file, serving, rounds: [] });
+        servers.push(serving.child);
+        cases.push({
+          name: nameOf(tool, controller),
+          link,
+          controller,
+          mebibytes,
+          file,
+          serving,
+          rounds: [],
+        });
       }
     }
     await runRounds(bench, cases);
     return summarize(cases, 'udp-tool');
   } finally {
-    for (const { serving } of cases) await programs.end(serving.child);
+    for (const child of servers) await programs.end(child);
     await link.close();
   }
 }
@@ -36,22 +45,24 @@ export async function measureTwoSources(bench, { link, share }) {
   const links = [];
   const children = [];
   const cases = [];
-  const add = (name, serving) => cases.push({ name, mebibytes, file, serving, rounds: [] });
+  const add = (name, controller, serving) =>
+    cases.push({ name, link: links[0], controller, mebibytes, file, serving, rounds: [] });
   try {
     links.push(await emulated(programs, folder, link));
     links.push(await emulated(programs, folder, link));
     links[1] = await join(programs, ...links);
     for (const tool of tools.filter(({ overTcp }) => overTcp)) {
-      await links[0].pin('cubic');
       const serving = await tool.serve({ programs, folder, link: links[0], ...file });
       children.push(serving.child);
-      add(`${nameOf(tool, 'cubic')}, one source`, serving);
+      for (const controller of links[0].controllers) {
+        add(`${nameOf(tool, controller)}, one source`, controller, serving);
+      }
     }
     if (tools.some(({ overTcp }) => !overTcp)) {
       const sharing = await shareFromAll({ programs, folder, links, ...file });
       children.push(...sharing.children);
-      add('udp-tool, one source', sharing.from(1));
-      add('udp-tool, two sources', sharing.from(2));
+      add('udp-tool, one source', null, sharing.from(1));
+      add('udp-tool, two sources', null, sharing.from(2));
     }
     await runRounds(bench, cases);
     return summarize(cases, 'udp-tool, two sources');
@@ -67,7 +78,9 @@ export function nameOf({ name }, controller) {
 
 async function runRounds(bench, cases) {
   for (let round = 0; round < bench.options.runs; round++) {
-    for (const { name, file, serving, rounds } of round % 2 === 0 ? cases : cases.toReversed()) {
+    const order = round % 2 === 0 ? cases : cases.toReversed();
+    for (const { name, link, controller, file, serving, rounds } of order) {
+      if (controller !== null) await link.pin(controller);
       rounds.push(await transfer(bench, file, serving));
       bench.progress(`${name}: ${rounds.at(-1).rate.toFixed(1)} MB/s`);
     }
