@@ -1,6 +1,6 @@
 /** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
 import { openWithin } from '../crypto/box.ts';
-import { unpackEnvelope } from '../wire/envelope.ts';
+import { unpackEnvelope, unpackPiece } from '../wire/envelope.ts';
 import { COUNTER_LIMIT } from '../wire/header.ts';
 import type { Message } from '../wire/messages.ts';
 import type { Address } from './address.ts';
@@ -93,6 +93,8 @@ abstract class SessionBase {
     const newest = counter > this.#window.last;
     this.#window.commit(counter);
     this.#lastReceivedAt = now;
+    const piece = unpackPiece(plaintext);
+    if (piece !== null) return { ok: true, messages: [piece], newest };
     const messages = unpackEnvelope(plaintext);
     plaintext.fill(0);
     return messages === null ? { ok: false, reason: 'bad-envelope' } : { ok: true, messages, newest };
