@@ -67,6 +67,8 @@ export class Bbr implements CongestionController {
   #smoothedMs = 0;
   /** What was found to be too much in flight, less a margin; Infinity if nothing was. */
   #inflightHigh = Number.POSITIVE_INFINITY;
+  /** What it was before the last cut, in case the losses were none. */
+  #inflightHighBefore = Number.POSITIVE_INFINITY;
 
   #rounds = 0;
   #roundEndsAtDelivered = 0;
@@ -110,6 +112,7 @@ export class Bbr implements CongestionController {
     this.#minRttAt = 0;
     this.#smoothedMs = 0;
     this.#inflightHigh = Number.POSITIVE_INFINITY;
+    this.#inflightHighBefore = Number.POSITIVE_INFINITY;
     this.#rounds = 0;
     this.#roundEndsAtDelivered = 0;
     this.#roundBeganAtDelivered = 0;
@@ -155,6 +158,8 @@ export class Bbr implements CongestionController {
 
   onSpuriousLoss(datagrams: number): void {
     if (this.#phase === 'compete') this.#cubic.onSpuriousLoss(datagrams);
+    this.#lostInRound = Math.max(0, this.#lostInRound - datagrams * this.#datagramBytes);
+    this.#inflightHigh = Math.max(this.#inflightHigh, this.#inflightHighBefore);
   }
 
   get #pacingGain(): number {
@@ -237,6 +242,7 @@ export class Bbr implements CongestionController {
       LOSS_THRESHOLD * (deliveredInRound + this.#lostInRound) + LOSS_ALLOWANCE * this.#datagramBytes;
     if (this.#lostInRound <= tooMany) return;
     this.#cutEnd = feedback.largestSent;
+    this.#inflightHighBefore = this.#inflightHigh;
     this.#lostInRound = 0;
     const inFlight = Math.min(this.#mostInFlightInRound, this.#inflightHigh);
     this.#inflightHigh = Math.max(BETA * inFlight, this.#product, MINIMUM_WINDOW * this.#datagramBytes);
