@@ -1,7 +1,8 @@
 /** Remembers what was declared lost, so that a late acknowledgement shows that it was only late. */
 
 const LIMIT = 512;
-/** Links that reorder do so within far less. */
+/** Links that reorder do so within far less, and so many counters. */
+const REMEMBER_COUNTERS = 1_000;
 const REMEMBER_MS = 1_000;
 
 export class LostCounters {
@@ -21,8 +22,8 @@ export class LostCounters {
 
   /** Takes out what the ranges cover after all. */
   takeCovered(ranges: readonly number[], now: number): number[] {
-    // What is older than the oldest range will not be spoken of again.
-    const floor = ranges.at(-2) as number;
+    // What is much older than the oldest range will not be spoken of again.
+    const floor = (ranges.at(-2) as number) - REMEMBER_COUNTERS;
     let old = 0;
     while (
       old < this.#counters.length &&
