@@ -35,6 +35,8 @@ const PROBE_RTT_MS = 200;
 const PROBE_RTT_GAIN = 0.5;
 /** Between two tries for more. */
 const CRUISE_MS = 1_000;
+/** A try that brought so much is followed by the next at once. */
+const UP_GROWTH = 1.1;
 /** Of a round's datagrams lost, what is too many; some more, since chance has its way with few. */
 const LOSS_THRESHOLD = 0.02;
 const LOSS_ALLOWANCE = 6;
@@ -84,6 +86,8 @@ export class Bbr implements CongestionController {
   /** Losses of what was sent before the last cut belong to it. */
   #cutEnd = -1;
 
+  /** The bandwidth as the last try for more began. */
+  #triedFrom = 0;
   #fullBandwidth = 0;
   #fullRounds = 0;
 
@@ -124,6 +128,7 @@ export class Bbr implements CongestionController {
     this.#competedBefore = false;
     this.#cubic.restart(datagramBytes);
     this.#cutEnd = -1;
+    this.#triedFrom = 0;
     this.#fullBandwidth = 0;
     this.#fullRounds = 0;
     this.#extraAcked = new WindowedMax(FILTER_ROUNDS);
@@ -255,6 +260,7 @@ export class Bbr implements CongestionController {
     this.#phaseAt = now;
     this.#phaseRound = this.#rounds;
     this.#queuedRounds = 0;
+    if (phase === 'up' || phase === 'drain') this.#triedFrom = this.#bandwidth.max;
   }
 
   #movePhase({ now, bytesInFlight, priorInFlight, ackedBytes }: Feedback): void {
@@ -264,7 +270,8 @@ export class Bbr implements CongestionController {
       if (bytesInFlight <= product || this.#rounds - this.#phaseRound > DRAIN_ROUNDS)
         this.#enter('cruise', now);
     } else if (this.#phase === 'cruise') {
-      if (elapsedMs >= CRUISE_MS) this.#enter('up', now);
+      const hasGrown = this.#bandwidth.max >= UP_GROWTH * this.#triedFrom;
+      if (hasGrown || elapsedMs >= CRUISE_MS) this.#enter('up', now);
     } else if (this.#phase === 'up') {
       if (priorInFlight + this.#datagramBytes >= this.#inflightHigh) this.#inflightHigh += ackedBytes / 4;
       if (elapsedMs > this.#minRttMs && priorInFlight >= UP_GAIN * product) this.#enter('down', now);
