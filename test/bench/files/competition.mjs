@@ -11,7 +11,7 @@ import { nameOf } from './speed.mjs';
 const TCP_FLOW = fileURLToPath(new URL('tcp-flow.mjs', import.meta.url));
 /** The rival is there first; then both find their shares, before these are measured. */
 const HEAD_START_MS = 2_000;
-const SETTLING_MS = 3_000;
+const SETTLING_MS = 8_000;
 const WINDOW_MS = 20_000;
 
 export const missingCounters = () => missingCommand('nft', ['--version'], 'nftables');
