@@ -3,7 +3,7 @@
 import { UdpToolError } from '../errors.ts';
 import type { Address, Transmit } from '../session/address.ts';
 import type { DropReason } from '../session/drop-reason.ts';
-import { Endpoint, type EndpointOptions } from '../session/endpoint.ts';
+import { Endpoint, type EndpointEvent, type EndpointOptions } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
 import { RequestClient } from './request-client.ts';
 import { RequestServer, type RequestServerOptions } from './request-server.ts';
@@ -12,6 +12,8 @@ export type RequestMachineOptions = Omit<EndpointOptions, 'admits'> &
   Omit<RequestServerOptions, 'endpoint'> & {
     /** Told of every datagram that is dropped; nobody else is. */
     readonly onDrop?: (reason: DropReason, from: Address) => void;
+    /** Told of every event, for what stands on sessions beside requests. */
+    readonly onEvent?: (event: EndpointEvent, now: number) => void;
   };
 
 export class RequestMachine {
@@ -19,9 +21,11 @@ export class RequestMachine {
   readonly client: RequestClient;
   readonly #server: RequestServer;
   readonly #onDrop: RequestMachineOptions['onDrop'];
+  readonly #onEvent: RequestMachineOptions['onEvent'];
 
   constructor(options: RequestMachineOptions) {
     this.#onDrop = options.onDrop;
+    this.#onEvent = options.onEvent;
     this.endpoint = new Endpoint({ ...options, admits: (peer) => this.#server.admits(peer) });
     this.client = new RequestClient(this.endpoint, options.random);
     this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
@@ -101,6 +105,7 @@ export class RequestMachine {
           this.client.onConfirmed(event.session);
           break;
       }
+      this.#onEvent?.(event, now);
     }
   }
 }

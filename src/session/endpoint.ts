@@ -5,10 +5,17 @@
  * Put in: `receive`, `send`, `timeout`, each with the time in milliseconds of a monotonic clock. Take out: events
  * from `takeEvents`, datagrams from `drain`, and from `nextTimeout` when to call `timeout`.
  */
-import { idAt } from '../bytes.ts';
+import { equalBytes, idAt } from '../bytes.ts';
 import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
 import { UdpToolError } from '../errors.ts';
-import { counterOf, DatagramType, HEADER_BYTES, MAX_DATAGRAM_BYTES, receiverOf } from '../wire/header.ts';
+import {
+  counterOf,
+  DatagramType,
+  HEADER_BYTES,
+  MAX_DATAGRAM_BYTES,
+  MAX_RELAY_DATAGRAM_BYTES,
+  receiverOf,
+} from '../wire/header.ts';
 import {
   BOOT_BYTES,
   encodeMessage,
@@ -98,7 +105,8 @@ export class Endpoint {
       transmit: (transmit) => this.#sender.push(transmit),
       onSession: (session, now) => {
         this.#addSession(session, now);
-        this.#events.push({ type: 'ready', session });
+        // A trial carries nothing before it is confirmed.
+        if (session.peer.unconfirmed === session) this.#events.push({ type: 'ready', session });
         this.#sender.wants(session); // an OPEN must follow even if there is nothing to say
       },
       sendOpen: (session) => this.#sender.wants(session),
@@ -148,7 +156,7 @@ export class Endpoint {
   removePeer(peer: Peer): void {
     this.#peers.delete(peer.index);
     this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
-    this.#initiator.abandon(peer);
+    this.#initiator.abandonAll(peer);
     for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
     peer.wipe();
   }
@@ -158,7 +166,7 @@ export class Endpoint {
   }
 
   setAddresses(peer: Peer, addresses: readonly Address[]): void {
-    peer.addresses = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
+    peer.configured = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
   }
 
   // Sending
@@ -184,6 +192,40 @@ export class Endpoint {
    */
   sessionsTo(peer: Peer, now: number): InitiatorSession[] {
     return this.#initiator.sessionsTo(peer, now);
+  }
+
+  /**
+   * Tries whether the peer is at one of these addresses: a handshake of its own, a few HELLOs to each of them, beside
+   * whatever goes on. The session replaces the one there is once it is confirmed, and not before (PROTOCOL §10.3).
+   */
+  tryPath(peer: Peer, addresses: readonly Address[], now: number): void {
+    this.#initiator.tryPath(peer, addresses, now);
+  }
+
+  /**
+   * Live sessions with the peer in either role, of which the other side has shown that it has them too. The best first:
+   * those without a relay, and of them the newest. A peer may have several processes, each with sessions of its own.
+   */
+  sessionsWith(peer: Peer, now: number): Session[] {
+    const sessions: Session[] = [...peer.inbound];
+    if (peer.current !== null) sessions.push(peer.current);
+    return sessions
+      .filter((session) => session.isAlive(now))
+      .sort((a, b) => Number(b.isDirect) - Number(a.isDirect) || b.createdAt - a.createdAt);
+  }
+
+  get peers(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  /** The peer that we trust by that key. */
+  peerWith(publicKey: Uint8Array): Peer | undefined {
+    for (const peer of this.#peers.values()) if (equalBytes(peer.publicKey.bytes, publicKey)) return peer;
+    return undefined;
+  }
+
+  peerAt(index: number): Peer | undefined {
+    return this.#peers.get(index);
   }
 
   /** Queues an encoded message; `to` is where its answer is awaited, for a responder's session. */
@@ -212,7 +254,7 @@ export class Endpoint {
         this.send(session, goodbye);
     }
     const transmits = this.drain(now);
-    for (const peer of this.#peers.values()) this.#initiator.abandon(peer);
+    for (const peer of this.#peers.values()) this.#initiator.abandonAll(peer);
     for (const session of this.#sessions.values()) this.#drop(session, false);
     for (const peer of this.#peers.values()) peer.wipe();
     this.#peers.clear();
@@ -265,7 +307,8 @@ export class Endpoint {
     this.#responder.expire(now);
     if (from.port === 0) return 'bad-source';
     if (datagram.length < MIN_DATA_BYTES) return 'too-short';
-    if (datagram.length > MAX_DATAGRAM_BYTES) return 'too-long';
+    const isData = datagram[0] === DatagramType.DATA;
+    if (datagram.length > (isData ? MAX_RELAY_DATAGRAM_BYTES : MAX_DATAGRAM_BYTES)) return 'too-long';
     switch (datagram[0]) {
       case DatagramType.HELLO:
         return datagram.length === HELLO_BYTES ? this.#receiveHello(datagram, from, now) : 'bad-length';
@@ -386,8 +429,10 @@ export class Endpoint {
   ): void {
     if (session.role === 'initiator') {
       if (!session.confirmed) {
+        const isFirstToSendOn = session.peer.current === null && session.peer.unconfirmed !== session;
         this.#initiator.confirm(session, now);
         this.#events.push({ type: 'confirmed', session });
+        if (isFirstToSendOn) this.#events.push({ type: 'ready', session });
       }
     } else if (session.paths.received(from, length, newest, now)) {
       this.#challengePath(session, from, now);

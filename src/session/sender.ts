@@ -1,9 +1,9 @@
 /** What waits becomes datagrams: the messages of one session together, in as few as fit (PROTOCOL §7). */
-import { countFitting, packEnvelope } from '../wire/envelope.ts';
+import { countFitting, maxMessageBytes, packEnvelope } from '../wire/envelope.ts';
 import { MAX_DATAGRAM_BYTES } from '../wire/header.ts';
 import { encodeMessage, MessageType } from '../wire/messages.ts';
 import type { Address, Transmit } from './address.ts';
-import { DATA_CAPACITY } from './handshake-datagrams.ts';
+import { DATA_CAPACITY, RELAY_CAPACITY } from './handshake-datagrams.ts';
 import type { Session } from './session.ts';
 
 export class Sender {
@@ -56,7 +56,9 @@ export class Sender {
 
   /** One datagram with these messages, which fit into it. */
   transmit(session: Session, messages: readonly Uint8Array[], to: Address): void {
-    const envelope = packEnvelope(messages, session.capacity);
+    const [first] = messages;
+    const isLong = first !== undefined && first.length > maxMessageBytes(DATA_CAPACITY);
+    const envelope = packEnvelope(messages, isLong ? RELAY_CAPACITY : session.capacity);
     if (session.role === 'responder') {
       // On a path that is not validated, what would be too much is not sent; the peer asks again.
       const length = envelope.length + MAX_DATAGRAM_BYTES - DATA_CAPACITY;
@@ -83,7 +85,7 @@ export class Sender {
     const capacity = session.capacity - (opening ? this.#instanceMessage.length + 1 : 0);
     for (const { to, messages } of outbox.take()) {
       for (let from = 0; from < messages.length; ) {
-        // A message too long for a datagram is refused before it is queued.
+        // A message too long for a datagram is refused before it is queued; a RELAY has one of its own.
         const count = Math.max(1, countFitting(messages, from, capacity));
         this.transmit(session, [...preamble, ...messages.slice(from, from + count)], to);
         from += count;
