@@ -12,6 +12,8 @@ export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
+export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
+export { LastSeen, type Sighting } from './last-seen.ts';
 export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';
 export { Courier, type CourierOptions } from './messages/courier.ts';
 export { type Correspondent, deliver, fetchMail, keepFetching } from './messages/delivery.ts';
@@ -19,6 +21,8 @@ export { isTime, MAX_TEXT_BYTES, type Message } from './messages/message.ts';
 export { MessageStore } from './messages/message-store.ts';
 export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { type LoadOptions, loadCommands } from './own-commands/load.ts';
+export { DEFAULT_RELAY_BYTES_PER_SECOND } from './p2p/constants.ts';
+export type { PathKind } from './p2p/path-notes.ts';
 export {
   DEFAULT_PAIRING_PORT,
   type PairingNews,
@@ -31,8 +35,10 @@ export { checkPeerName } from './peer-name.ts';
 export { type Ping, type PingOptions, type PingSummary, pingPeer } from './ping.ts';
 export {
   type Answer,
+  type PathInfo,
   type PeerOptions,
   type Reachability,
+  type ReachOptions,
   RemotePeer,
   RequestError,
   type RequestOptions,

@@ -1,7 +1,7 @@
 /** Options that several verbs have; what their readers refuse is a usage error. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_PORT, type HostPort, MAX_WORKERS } from '../index.ts';
+import { DEFAULT_PORT, DEFAULT_RELAY_BYTES_PER_SECOND, type HostPort, MAX_WORKERS } from '../index.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -35,6 +35,25 @@ export function commandsOption(): Option {
 export function metricsOption(): Option {
   const description = 'offer numbers to Prometheus there, by HTTP: 127.0.0.1:9464';
   return new Option('--metrics <address:port>', description).argParser(ownAddressAndPort);
+}
+
+export function lanOption(): Option {
+  return new Option('--no-lan', 'do not look for peers in the local network, nor be found there');
+}
+
+export function introduceOption(): Option {
+  return new Option('--no-introduce', 'do not help peers that trust each other to find each other');
+}
+
+export function relayOptions(): [Option, Option] {
+  const description =
+    'what peers that cannot reach each other may send through this machine, 500k or 2M bytes a second';
+  return [
+    new Option('--relay <rate>', description)
+      .argParser(byteRate)
+      .default(DEFAULT_RELAY_BYTES_PER_SECOND, '1M'),
+    new Option('--no-relay', 'relay nothing'),
+  ];
 }
 
 /** In seconds; read as milliseconds. */
@@ -104,6 +123,16 @@ export function interval(text: string): number {
   const value = Math.round(Number(number) * (UNITS.get(unit) ?? 0));
   if (number === '' || value < 10 || value > 86_400_000) {
     throw new InvalidArgumentError('An interval is 500ms, 5s, 10m or 1h: from 10 ms up to a day.');
+  }
+  return value;
+}
+
+/** `500k`, `2M`, or a number of bytes a second. */
+function byteRate(text: string): number {
+  const [, number = '', unit = ''] = /^(\d*\.?\d+)([kM]?)$/.exec(text) ?? [];
+  const value = Math.round(Number(number) * (unit === 'M' ? 1e6 : unit === 'k' ? 1e3 : 1));
+  if (number === '' || value < 10_000 || value > 1e9) {
+    throw new InvalidArgumentError('A rate is 500k or 2M bytes a second: from 10k to 1000M.');
   }
   return value;
 }

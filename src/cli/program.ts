@@ -13,6 +13,7 @@ import { addMsg } from './msg.ts';
 import { note } from './output.ts';
 import { addPair } from './pair.ts';
 import { addPeer } from './peer.ts';
+import { addPeers } from './peers.ts';
 import { addPing } from './ping.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
@@ -24,6 +25,7 @@ const VERBS = [
   addKeygen,
   addPair,
   addPeer,
+  addPeers,
   addServe,
   addService,
   addSend,

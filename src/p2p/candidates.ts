@@ -3,17 +3,12 @@ import { type Address, isIPv6Address, isRelayAddress, sameAddress } from '../ses
 import type { CborValue } from '../wire/cbor.ts';
 import { MAX_CANDIDATES, MAX_CANDIDATES_PER_IP } from './constants.ts';
 
-/** Null for an address that means nothing elsewhere: one with a zone, or of a relay. */
-export function encodeAddress({ ip, port }: Address): CborValue | null {
-  const bytes = ipBytes(ip);
-  return bytes === null ? null : [bytes, port];
-}
-
+/** Those that mean something elsewhere: not one with a zone, or of a relay. */
 export function encodeAddresses(addresses: readonly Address[]): CborValue {
   return addresses
-    .map(encodeAddress)
-    .filter((encoded) => encoded !== null)
-    .slice(0, MAX_CANDIDATES);
+    .filter(({ ip }) => scopeOf(ip) !== 'none')
+    .slice(0, MAX_CANDIDATES)
+    .map(({ ip, port }) => [ipBytes(ip) as Uint8Array, port]);
 }
 
 /** Null for what is no list of addresses. */

@@ -206,7 +206,10 @@ export class PathFinder {
       usedAt: now,
     };
     this.#searches.set(peer, search);
-    this.#endpoint.tryPath(peer, this.#hints.get(peer) ?? [], now);
+    const elsewhere = (this.#hints.get(peer) ?? []).filter(
+      (hint) => !peer.addresses.some((one) => sameAddress(one, hint)),
+    );
+    this.#endpoint.tryPath(peer, elsewhere, now);
     return search;
   }
 

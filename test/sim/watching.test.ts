@@ -22,6 +22,10 @@ class Requests {
     probe: () => expect.fail(),
     remove: () => expect.fail(),
     roundTripMs: () => null,
+    hasAddress: () => false,
+    reach: () => expect.fail(),
+    path: () => null,
+    suggest: () => expect.fail(),
   });
   runner: CommandRunner;
   polls = 0;

@@ -12,6 +12,10 @@ const peer = new RemotePeer({ name: 'mac', publicKey: generateKeyPair().publicKe
   probe: () => expect.fail(),
   remove: () => expect.fail(),
   roundTripMs: () => null,
+  hasAddress: () => false,
+  reach: () => expect.fail(),
+  path: () => null,
+  suggest: () => expect.fail(),
 });
 
 describe('a command that does not end', () => {
