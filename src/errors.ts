@@ -33,6 +33,14 @@ export type ErrorCode =
   | 'pairing-refused' // the other machine gave up, or its person said no
   | 'interfered' // something came that the other machine cannot have sent
   | 'half-paired' // this machine trusts the other; whether the other does is not known
+  // Files
+  | 'exists' // something of that name is there already and is not replaced
+  | 'locked' // another process is at it
+  | 'disk-full' // no room, or no more of the user's quota
+  | 'content-changed' // a file is not what it was when it was offered
+  | 'not-offered' // no peer offers anything of that name
+  | 'push-refused' // the other side does not take what is pushed
+  | 'integrity' // what arrived is not what was promised
   // The other side
   | 'unknown-command'
   | 'bad-arguments'

@@ -4,6 +4,7 @@
  * Server and client are the same thing, an endpoint: it answers its peers and asks them.
  */
 export { type AskOptions, ask } from './ask.ts';
+export { toHex } from './bytes.ts';
 export { builtinCommands, help, lucky, ping, readHelp, time } from './commands/index.ts';
 export { type KeyPair, keyPairFromSecret, PresharedKey, PublicKey, SecretKey } from './crypto/keys.ts';
 export { diagnose, type Evidence, type Path } from './doctor/diagnose.ts';
@@ -11,6 +12,24 @@ export { type Diagnosis, type ExamineOptions, examine } from './doctor/examine.t
 export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
+export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
+export { type FetchEnd, type FetchOptions, fetchPieces, type Giver, type Sink } from './files/fetch.ts';
+export { type FileServerOptions, type Offers, serveFiles } from './files/file-server.ts';
+export {
+  choose as chooseOffer,
+  type FindOptions,
+  type Found,
+  gather,
+  holdersOf,
+  offersOf,
+} from './files/find.ts';
+export type { Offer } from './files/offer.ts';
+export { type PushOptions, push as pushOffer } from './files/push.ts';
+export type { PushState } from './files/push-state.ts';
+export { Receiver, type ReceiverOptions } from './files/receiver.ts';
+export { type AddOptions, Shelf, type ShelfOptions, type Skipped } from './files/shelf.ts';
+export type { SourceLoss } from './files/source.ts';
+export type { Conflict } from './files/target.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
 export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
 export { LastSeen, type Sighting } from './last-seen.ts';
@@ -42,6 +61,8 @@ export {
   RemotePeer,
   RequestError,
   type RequestOptions,
+  type StreamRequest,
+  type StreamRoute,
 } from './remote-peer.ts';
 export {
   type ArgumentSpec,
@@ -85,6 +106,7 @@ export {
 } from './service/service.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
+export type { StreamResult } from './streams/asked-stream.ts';
 export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';
 export { takeInheritedSockets } from './transport/inherited-sockets.ts';
@@ -95,6 +117,7 @@ export {
   type Drop,
   type EndpointStats,
   type RequestLog,
+  type StreamQuestion,
   UdpEndpoint,
   type UdpEndpointOptions,
 } from './udp-endpoint.ts';

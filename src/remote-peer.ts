@@ -5,10 +5,12 @@ import type { PathKind } from './p2p/path-notes.ts';
 import type { RequestProgress } from './rpc/outcome.ts';
 import { EVERY_COMMAND, type Permissions } from './rpc/permissions.ts';
 import type { Address } from './session/address.ts';
+import type { StreamResult } from './streams/asked-stream.ts';
 import type { ProbeResult } from './transport/probe.ts';
 import type { HostPort } from './transport/resolve.ts';
 import { type WatchEvent, type WatchOptions, watch } from './watching/watch.ts';
 import type { CborValue } from './wire/cbor.ts';
+import type { StreamSubject } from './wire/stream-messages.ts';
 
 /** A machine that is trusted: who has the secret key of `publicKey` may call what `permissions` say. */
 export interface PeerOptions {
@@ -89,6 +91,24 @@ export class RequestError extends UdpToolError implements Failure {
   }
 }
 
+/** Which process of a peer: it asked here, and is asked in turn. */
+export interface StreamRoute {
+  /** Null for whichever the peer's address leads to. */
+  readonly instance: bigint | null;
+}
+
+export interface StreamRequest {
+  readonly subject: StreamSubject;
+  /** The answer is at most as long; so much memory is taken when it begins to come. */
+  readonly maxBytes: number;
+  /** Milliseconds to wait for a session, where there is none. */
+  readonly patienceMs: number;
+  readonly signal?: AbortSignal;
+  /** Told of what has come, as it comes. */
+  readonly onBytes?: (bytes: number) => void;
+  readonly route?: StreamRoute;
+}
+
 /** @internal */
 export interface Question {
   readonly command: string;
@@ -105,6 +125,7 @@ interface PeerActions {
   ): Promise<Answer>;
   probe(at: HostPort, waitMs: number): Promise<Reachability[]>;
   remove(): void;
+  ask(request: StreamRequest): Promise<StreamResult>;
   roundTripMs(): number | null;
   hasAddress(): boolean;
   reach(timeoutMs: number, signal: AbortSignal | undefined): Promise<PathInfo | null>;
@@ -200,6 +221,24 @@ export class RemotePeer {
     options: WatchOptions = {},
   ): AsyncGenerator<WatchEvent, void, undefined> {
     return watch((...question) => this.request(...question), command, args, options);
+  }
+
+  /**
+   * Asks for a stream of bytes, such as a piece of a file. What goes wrong on the way is a value, not an error.
+   * @throws UdpToolError `name-not-found`
+   */
+  async ask(request: StreamRequest): Promise<StreamResult> {
+    const isRouted = (request.route?.instance ?? null) !== null;
+    if (this.at !== undefined && !this.#isResolved && !isRouted) {
+      this.#resolving ??= this.#resolve(request.patienceMs);
+      try {
+        await unlessAborted(this.#resolving, request.signal);
+      } catch (error) {
+        this.#onError(error);
+        throw error;
+      }
+    }
+    return this.#actions.ask(request);
   }
 
   /**

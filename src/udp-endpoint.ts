@@ -20,6 +20,8 @@ import {
   type Reachability,
   RemotePeer,
   RequestError,
+  type StreamRequest,
+  type StreamRoute,
 } from './remote-peer.ts';
 import type { Command } from './rpc/command.ts';
 import type { Outcome } from './rpc/outcome.ts';
@@ -28,6 +30,8 @@ import type { Address } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
 import type { Peer } from './session/peer.ts';
 import { WorkerIds } from './session/session-ids.ts';
+import type { StreamResult } from './streams/asked-stream.ts';
+import type { StreamAsk } from './streams/stream-machine.ts';
 import { type Clock, monotonicClock } from './transport/clock.ts';
 import { Driver } from './transport/driver.ts';
 import { reachableAddresses } from './transport/interfaces.ts';
@@ -36,6 +40,7 @@ import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { type Traffic, UdpSocket } from './transport/udp-socket.ts';
 import { UNLOGGED } from './watching/polls.ts';
+import type { StreamSubject } from './wire/stream-messages.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** For a name to be looked up, where other ways to the peer may be tried. */
@@ -49,6 +54,17 @@ export interface RequestLog {
   readonly error: UdpToolError | undefined;
   /** The command is there, and this peer may not call it; the peer is told that it is not there. */
   readonly isDenied: boolean;
+}
+
+/** Something that a peer asks for, to be answered once with bytes; nothing happens where it asks no more. */
+export interface StreamQuestion {
+  readonly peer: RemotePeer;
+  readonly subject: StreamSubject;
+  /** To ask the very process that asks here. */
+  readonly route: StreamRoute;
+  answer(bytes: Uint8Array): void;
+  /** @param code as of an error: letters and dashes, 32 at most */
+  refuse(code: string): void;
 }
 
 /** A datagram that was answered with silence, for the operator's eyes. */
@@ -137,6 +153,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #answersOnly: boolean;
   readonly #turns: FairTurns<Peer>;
   readonly #onPath = new Set<(peer: RemotePeer, path: PathInfo) => void>();
+  #onStream: (question: StreamQuestion) => void = ({ refuse }) => refuse('unknown');
 
   /** @internal Use {@link createEndpoint}. */
   constructor(options: UdpEndpointOptions, socket: UdpSocket) {
@@ -166,6 +183,7 @@ export class UdpEndpoint implements AsyncDisposable {
         return caller === undefined ? undefined : this.#runner.command(caller, name);
       },
       execute: (call, done) => this.#execute(call, done),
+      onAsk: (ask) => this.#answerStream(ask),
       ...(worker && {
         group: {
           ids: new WorkerIds(worker, random),
@@ -241,6 +259,7 @@ export class UdpEndpoint implements AsyncDisposable {
         this.#machine.finder.suggest(core, kind, addresses, this.#clock.now());
         this.#driver.wake();
       },
+      ask: (question) => this.#ask(core, question),
     });
     this.#peers.set(options.name, peer);
     this.#byPeer.set(core, peer);
@@ -278,6 +297,11 @@ export class UdpEndpoint implements AsyncDisposable {
   /** Tells of each path to a peer over which a handshake of this side went through. */
   onPath(listener: (peer: RemotePeer, path: PathInfo) => void): void {
     this.#onPath.add(listener);
+  }
+
+  /** Replaces what peers are given that ask for streams (PROTOCOL §8.6). */
+  serveStreams(handler: (question: StreamQuestion) => void): void {
+    this.#onStream = handler;
   }
 
   /** Says goodbye to the peers, ends what waits with the error `closed`, and frees the port. */
@@ -367,6 +391,39 @@ export class UdpEndpoint implements AsyncDisposable {
     });
   }
 
+  #ask(
+    peer: Peer,
+    { subject, maxBytes, patienceMs, signal, onBytes, route }: StreamRequest,
+  ): Promise<StreamResult> {
+    return new Promise((settle) => {
+      if (this.#closing.signal.aborted || signal?.aborted || !this.#byPeer.has(peer)) {
+        settle({ ok: false, reason: 'lost' });
+        return;
+      }
+      const abort = (): void => {
+        this.#machine.requests.streams.stop(pending);
+        this.#driver.wake();
+        settle({ ok: false, reason: 'lost' });
+      };
+      const pending = this.#machine.requests.streams.ask(
+        { peer, instance: route?.instance ?? null },
+        {
+          subject,
+          maxBytes,
+          ...(onBytes && { onBytes }),
+          settle: (result) => {
+            signal?.removeEventListener('abort', abort);
+            settle(result);
+          },
+        },
+        patienceMs,
+        this.#clock.now(),
+      );
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#driver.wake();
+    });
+  }
+
   async #lookUpAll(timeoutMs: number): Promise<void> {
     await Promise.all(this.peers.map((peer) => peer.lookUp(timeoutMs)));
   }
@@ -396,6 +453,24 @@ export class UdpEndpoint implements AsyncDisposable {
       ...(viaName !== undefined && { via: viaName }),
       roundTripMs,
     };
+  }
+
+  #answerStream({ peer, subject, session, answer, refuse }: StreamAsk): void {
+    const asker = this.#byPeer.get(peer);
+    if (asker === undefined) return;
+    this.#onStream({
+      peer: asker,
+      subject,
+      route: { instance: session.role === 'responder' ? session.instance : null },
+      answer: (bytes) => {
+        answer(bytes);
+        this.#driver.wake();
+      },
+      refuse: (code) => {
+        refuse(code);
+        this.#driver.wake();
+      },
+    });
   }
 
   async #probe(at: HostPort, waitMs: number): Promise<Reachability[]> {

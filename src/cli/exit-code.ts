@@ -7,6 +7,7 @@ export const EXIT = {
   REFUSED: 3,
   NO_ANSWER: 4,
   TRUST: 5,
+  INTEGRITY: 6,
   INTERRUPTED: 130,
 } as const;
 
@@ -17,6 +18,7 @@ export const EXIT_MEANINGS: readonly (readonly [code: number, meaning: string])[
   [EXIT.REFUSED, 'refused by the other side'],
   [EXIT.NO_ANSWER, 'no answer in time'],
   [EXIT.TRUST, 'key or trust problem'],
+  [EXIT.INTEGRITY, 'what arrived is not what was promised'],
   [EXIT.INTERRUPTED, 'interrupted'],
 ];
 
@@ -46,6 +48,13 @@ const BY_CODE: Record<ErrorCode, number> = {
   'pairing-refused': EXIT.REFUSED,
   interfered: EXIT.TRUST,
   'half-paired': EXIT.FAILED,
+  exists: EXIT.FAILED,
+  locked: EXIT.FAILED,
+  'disk-full': EXIT.FAILED,
+  'content-changed': EXIT.FAILED,
+  integrity: EXIT.INTEGRITY,
+  'not-offered': EXIT.REFUSED,
+  'push-refused': EXIT.REFUSED,
   'unknown-command': EXIT.REFUSED,
   'bad-arguments': EXIT.REFUSED,
   'command-failed': EXIT.REFUSED,

@@ -49,9 +49,7 @@ export function relayOptions(): [Option, Option] {
   const description =
     'what peers that cannot reach each other may send through this machine, 500k or 2M bytes a second';
   return [
-    new Option('--relay <rate>', description)
-      .argParser(byteRate)
-      .default(DEFAULT_RELAY_BYTES_PER_SECOND, '1M'),
+    new Option('--relay <rate>', description).argParser(rate).default(DEFAULT_RELAY_BYTES_PER_SECOND, '1M'),
     new Option('--no-relay', 'relay nothing'),
   ];
 }
@@ -127,17 +125,24 @@ export function interval(text: string): number {
   return value;
 }
 
-/** `500k`, `2M`, or a number of bytes a second. */
-function byteRate(text: string): number {
-  const [, number = '', unit = ''] = /^(\d*\.?\d+)([kM]?)$/.exec(text) ?? [];
-  const value = Math.round(Number(number) * (unit === 'M' ? 1e6 : unit === 'k' ? 1e3 : 1));
-  if (number === '' || value < 10_000 || value > 1e9) {
-    throw new InvalidArgumentError('A rate is 500k or 2M bytes a second: from 10k to 1000M.');
+const MULTIPLES: ReadonlyMap<string, number> = new Map([
+  ['', 1],
+  ['k', 1e3],
+  ['M', 1e6],
+  ['G', 1e9],
+]);
+
+/** `500k`, `10M`, `1G` or a number, of bytes a second. */
+export function rate(text: string): number {
+  const [, number = '', unit = ''] = /^(\d*\.?\d+)([kMG]?)$/.exec(text) ?? [];
+  const value = Math.round(Number(number) * (MULTIPLES.get(unit) ?? 0));
+  if (number === '' || value < 1000) {
+    throw new InvalidArgumentError('A rate is 500k, 10M or 1G: bytes a second, 1k at least.');
   }
   return value;
 }
 
 /** For an option that may be repeated. */
-function collected(value: string, before: readonly string[]): string[] {
+export function collected(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }

@@ -31,6 +31,14 @@ export function note(line: string): void {
   process.stderr.write(`${withoutSecrets(line)}\n`);
 }
 
+/** Replaces a line for the person that changes; nothing where stderr is no terminal. An empty one clears it. */
+export function statusLine(line: string): void {
+  if (process.stderr.isTTY !== true) return;
+  cursorTo(process.stderr, 0);
+  clearLine(process.stderr, 0);
+  process.stderr.write(withoutSecrets(line).slice(0, (process.stderr.columns ?? 80) - 1));
+}
+
 /** Prints while somebody types: above what is typed, which stays. */
 export function aboveLine(lines: Interface, print: () => void): void {
   cursorTo(process.stderr, 0);

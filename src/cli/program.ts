@@ -6,6 +6,8 @@ import { addCompletion } from './completion.ts';
 import { addDemo } from './demo.ts';
 import { addDoctor } from './doctor.ts';
 import { EXIT_MEANINGS } from './exit-code.ts';
+import { addFiles } from './files.ts';
+import { addGet } from './get.ts';
 import { addInbox } from './inbox.ts';
 import { addKeygen } from './keygen.ts';
 import { examplesForHelp } from './manual.ts';
@@ -15,9 +17,11 @@ import { addPair } from './pair.ts';
 import { addPeer } from './peer.ts';
 import { addPeers } from './peers.ts';
 import { addPing } from './ping.ts';
+import { addPush } from './push.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addService } from './service.ts';
+import { addShare } from './share.ts';
 import { addShell } from './shell.ts';
 import { addWatch } from './watch.ts';
 
@@ -33,6 +37,10 @@ const VERBS = [
   addMsg,
   addChat,
   addInbox,
+  addShare,
+  addFiles,
+  addGet,
+  addPush,
   addShell,
   addPing,
   addDoctor,

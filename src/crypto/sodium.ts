@@ -58,6 +58,8 @@ export const wasm: Wasm = (sodium as unknown as { libsodium: Wasm }).libsodium;
 const SCRATCH_BYTES = 160 * 1024;
 const scratchStart = wasm._malloc(SCRATCH_BYTES);
 let scratchEnd = scratchStart;
+/** What is longer is not worth a place in a slab. */
+const SMALL_BYTES = 2048;
 
 function reserve(length: number): number {
   const address = scratchEnd;
@@ -105,6 +107,7 @@ export function take(address: number, length: number): Uint8Array {
 
 /** Copies out what is short-lived and no key. */
 export function takeShortLived(address: number, length: number): Uint8Array {
+  if (length > SMALL_BYTES) return take(address, length); // which is not zeroed before it is filled
   const bytes = allocate(length);
   bytes.set(wasm.HEAPU8.subarray(address, address + length));
   return bytes;

@@ -1,4 +1,4 @@
-/** Addresses as peers tell them to each other: `[ip, port]`, the IP as its 4 or 16 bytes (PROTOCOL §10.3). */
+/** Addresses as peers tell them to each other: `[ip, port]`, the IP as its 4 or 16 bytes (PROTOCOL §10.4). */
 import { type Address, isIPv6Address, isRelayAddress, sameAddress } from '../session/address.ts';
 import type { CborValue } from '../wire/cbor.ts';
 import { MAX_CANDIDATES, MAX_CANDIDATES_PER_IP } from './constants.ts';

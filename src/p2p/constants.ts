@@ -1,6 +1,6 @@
 /** Times are milliseconds of a monotonic clock. */
 
-// Fixed by the protocol (PROTOCOL §10.3, §12).
+// Fixed by the protocol (PROTOCOL §10.4, §12).
 
 /** A `meet` that nobody comes for is answered after this. */
 export const MEET_MS = 20_000;

@@ -1,4 +1,4 @@
-/** Tells two peers of this machine where the other one is, once both want it (PROTOCOL §10.3). */
+/** Tells two peers of this machine where the other one is, once both want it (PROTOCOL §10.4). */
 import { errorForPeer } from '../errors.ts';
 import type { CommandResult } from '../rpc/request-server.ts';
 import type { Address } from '../session/address.ts';

@@ -1,4 +1,4 @@
-/** What peers and an introducer say to each other, by ordinary requests (PROTOCOL §10.3). */
+/** What peers and an introducer say to each other, by ordinary requests (PROTOCOL §10.4). */
 import { errorForPeer, type UdpToolError } from '../errors.ts';
 import type { Command } from '../rpc/command.ts';
 import type { Address } from '../session/address.ts';

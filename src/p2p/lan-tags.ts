@@ -1,6 +1,6 @@
 /**
  * How peers recognise each other's announcements in a local network while nobody else can: each announcement has a
- * random nonce, and for each peer a tag that only the two of them can make (PROTOCOL §10.3).
+ * random nonce, and for each peer a tag that only the two of them can make (PROTOCOL §10.4).
  */
 import { equalBytes, utf8 } from '../bytes.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';

@@ -1,6 +1,6 @@
 /**
  * What a relay carries: sealed datagrams between two processes that were introduced, over their sessions with this
- * machine, within a rate (PROTOCOL §10.3). What is in them, it cannot read.
+ * machine, within a rate (PROTOCOL §10.4). What is in them, it cannot read.
  */
 import { idAt } from '../bytes.ts';
 import type { Endpoint } from '../session/endpoint.ts';

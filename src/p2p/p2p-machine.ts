@@ -1,6 +1,7 @@
-/** Requests over an endpoint, and the paths to its peers, as one protocol machine (PROTOCOL §9, §10.3). */
+/** Requests over an endpoint, and the paths to its peers, as one protocol machine (PROTOCOL §9, §10.4). */
+
+import { ProtocolMachine, type ProtocolMachineOptions } from '../protocol-machine.ts';
 import type { Command } from '../rpc/command.ts';
-import { RequestMachine, type RequestMachineOptions } from '../rpc/request-machine.ts';
 import type { Call, CommandResult } from '../rpc/request-server.ts';
 import { type Address, relayAddress, relayLinkOf, type Transmit } from '../session/address.ts';
 import type { Endpoint, EndpointEvent } from '../session/endpoint.ts';
@@ -15,7 +16,7 @@ import { PathFinder } from './path-finder.ts';
 import { PathNotes } from './path-notes.ts';
 import { Reachable } from './reachable.ts';
 
-export interface P2pMachineOptions extends RequestMachineOptions {
+export interface P2pMachineOptions extends ProtocolMachineOptions {
   /** Addresses of this machine in its own networks, with the port it listens on. */
   readonly ownAddresses: () => readonly Address[];
   /** Whether it introduces its peers to each other. */
@@ -25,21 +26,21 @@ export interface P2pMachineOptions extends RequestMachineOptions {
 }
 
 export class P2pMachine {
-  readonly requests: RequestMachine;
+  readonly requests: ProtocolMachine;
   readonly endpoint: Endpoint;
   readonly finder: PathFinder;
   readonly reachable: Reachable;
   readonly #introducer: Introducer | null;
   readonly #links: Links;
   readonly #ownLinks = new OwnLinks();
-  readonly #onEvent: RequestMachineOptions['onEvent'];
+  readonly #onEvent: ProtocolMachineOptions['onEvent'];
   /** What relays brought, and is still to be received. */
   #relayed: { readonly datagram: Uint8Array; readonly from: Address }[] = [];
   #now = 0;
 
   constructor({ introduces, relayBytesPerSecond, ownAddresses, ...options }: P2pMachineOptions) {
     this.#onEvent = options.onEvent;
-    this.requests = new RequestMachine({
+    this.requests = new ProtocolMachine({
       ...options,
       command: (peer, name) => this.#ownCommand(name) ?? options.command(peer, name),
       execute: (call, done) => {

@@ -1,6 +1,6 @@
 /**
  * Finds a way to a peer: its own addresses at once, an introduction when no session is there soon, a relay when the
- * introduction punches no hole; and a better one while a relay is used (PROTOCOL §10.3).
+ * introduction punches no hole; and a better one while a relay is used (PROTOCOL §10.4).
  */
 import type { Outcome } from '../rpc/outcome.ts';
 import type { PendingRequest, RequestClient } from '../rpc/request-client.ts';

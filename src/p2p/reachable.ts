@@ -1,4 +1,4 @@
-/** Waits at introducers to be found, and takes their invitations (PROTOCOL §10.3). */
+/** Waits at introducers to be found, and takes their invitations (PROTOCOL §10.4). */
 
 import type { Outcome } from '../rpc/outcome.ts';
 import type { PendingRequest, RequestClient } from '../rpc/request-client.ts';

@@ -19,7 +19,7 @@ export function isIPv6Address(ip: string): boolean {
 
 /**
  * Where there is no address of a peer but a relay: what is sent there goes as a RELAY over that link of the peer with
- * that index (PROTOCOL §10.3). No literal address looks like it.
+ * that index (PROTOCOL §10.4). No literal address looks like it.
  */
 export function relayAddress({ relay, link }: RelayLink): Address {
   return { ip: `relay-${relay}-${link}`, port: 1 };

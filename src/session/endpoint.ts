@@ -12,8 +12,8 @@ import {
   counterOf,
   DatagramType,
   HEADER_BYTES,
+  MAX_BULK_DATAGRAM_BYTES,
   MAX_DATAGRAM_BYTES,
-  MAX_RELAY_DATAGRAM_BYTES,
   receiverOf,
 } from '../wire/header.ts';
 import {
@@ -24,11 +24,13 @@ import {
   MessageType,
   PATH_DATA_BYTES,
 } from '../wire/messages.ts';
+import { elicitsAck } from '../wire/stream-messages.ts';
 import type { Address, Transmit } from './address.ts';
 import { MAX_ADDRESSES_PER_PEER, MAX_SESSIONS_PER_PEER, SWEEP_INTERVAL_MS } from './constants.ts';
 import { DROP_REASONS, type DropReason } from './drop-reason.ts';
 import {
   CHALLENGE_BYTES,
+  DATA_OVERHEAD_BYTES,
   HELLO_BYTES,
   MIN_DATA_BYTES,
   MIN_OPEN_BYTES,
@@ -44,7 +46,20 @@ import type { WorkerIds } from './session-ids.ts';
 
 export type EndpointEvent =
   /** An authentic message for the layer above. An answer goes to `from`. */
-  | { readonly type: 'message'; readonly session: Session; readonly message: Message; readonly from: Address }
+  | {
+      readonly type: 'message';
+      readonly session: Session;
+      readonly message: Message;
+      readonly from: Address;
+    }
+  /** A datagram of a session that has streams, or begins to have them; its messages follow. */
+  | {
+      readonly type: 'datagram';
+      readonly session: Session;
+      readonly counter: number;
+      /** Whether it is to be acknowledged. */
+      readonly elicitsAck: boolean;
+    }
   /** A session that can be sent on, though not confirmed yet: time to send what waits. */
   | { readonly type: 'ready'; readonly session: InitiatorSession }
   | { readonly type: 'confirmed'; readonly session: InitiatorSession }
@@ -196,22 +211,22 @@ export class Endpoint {
 
   /**
    * Tries whether the peer is at one of these addresses: a handshake of its own, a few HELLOs to each of them, beside
-   * whatever goes on. The session replaces the one there is once it is confirmed, and not before (PROTOCOL §10.3).
+   * whatever goes on. The session replaces the one there is once it is confirmed, and not before (PROTOCOL §10.4).
    */
   tryPath(peer: Peer, addresses: readonly Address[], now: number): void {
     this.#initiator.tryPath(peer, addresses, now);
   }
 
   /**
-   * Live sessions with the peer in either role, of which the other side has shown that it has them too. The best first:
-   * those without a relay, and of them the newest. A peer may have several processes, each with sessions of its own.
+   * The sessions with a peer that are known to work, in either role. The best first: those without a relay, of them the
+   * one that this side began, then the newest. A peer may have several processes, each with sessions of its own.
    */
   sessionsWith(peer: Peer, now: number): Session[] {
-    const sessions: Session[] = [...peer.inbound];
-    if (peer.current !== null) sessions.push(peer.current);
+    const inbound = [...peer.inbound].sort((a, b) => b.createdAt - a.createdAt);
+    const sessions = peer.current === null ? inbound : [peer.current, ...inbound];
     return sessions
       .filter((session) => session.isAlive(now))
-      .sort((a, b) => Number(b.isDirect) - Number(a.isDirect) || b.createdAt - a.createdAt);
+      .sort((a, b) => Number(b.isDirect) - Number(a.isDirect));
   }
 
   get peers(): Iterable<Peer> {
@@ -231,8 +246,19 @@ export class Endpoint {
   /** Queues an encoded message; `to` is where its answer is awaited, for a responder's session. */
   send(session: Session, message: Uint8Array, to?: Address): void {
     if (!this.#sessions.has(session.localId)) return;
-    const address = session.role === 'initiator' ? session.address : (to ?? session.paths.current);
-    this.#sender.queue(session, message, address);
+    const isResponder = session.role === 'responder';
+    this.#sender.queue(session, message, (isResponder ? to : undefined) ?? session.remote);
+  }
+
+  /**
+   * Sends one datagram of messages now, ahead of what waits: for streams, which keep account of each datagram.
+   * @param count how many messages these are, where some are of several parts
+   * @param maxBytes of the datagram
+   * @returns its length; 0 where it may not go
+   */
+  sendNow(session: Session, messages: readonly Uint8Array[], count: number, maxBytes: number): number {
+    if (!this.#sessions.has(session.localId)) return 0;
+    return this.#sender.transmit(session, messages, session.remote, maxBytes - DATA_OVERHEAD_BYTES, count);
   }
 
   /** Everything that is to be sent now, messages of one session together in as few datagrams as fit. */
@@ -307,8 +333,8 @@ export class Endpoint {
     this.#responder.expire(now);
     if (from.port === 0) return 'bad-source';
     if (datagram.length < MIN_DATA_BYTES) return 'too-short';
-    const isData = datagram[0] === DatagramType.DATA;
-    if (datagram.length > (isData ? MAX_RELAY_DATAGRAM_BYTES : MAX_DATAGRAM_BYTES)) return 'too-long';
+    const isBulk = datagram[0] === DatagramType.DATA;
+    if (datagram.length > (isBulk ? MAX_BULK_DATAGRAM_BYTES : MAX_DATAGRAM_BYTES)) return 'too-long';
     switch (datagram[0]) {
       case DatagramType.HELLO:
         return datagram.length === HELLO_BYTES ? this.#receiveHello(datagram, from, now) : 'bad-length';
@@ -402,7 +428,7 @@ export class Endpoint {
     if (first?.type !== MessageType.INSTANCE) return 'bad-envelope';
     session.instance = idAt(first.instance);
     this.#events.push({ type: 'opened', session });
-    this.#handleAll(session, received, datagram.length, from, now);
+    this.#handleAll(session, received, counter, datagram.length, from, now);
     return null;
   }
 
@@ -416,13 +442,14 @@ export class Endpoint {
   ): DropReason | null {
     const received = session.receive(datagram, boxOffset, counter, now);
     if (!received.ok) return received.reason;
-    this.#handleAll(session, received, datagram.length, from, now);
+    this.#handleAll(session, received, counter, datagram.length, from, now);
     return null;
   }
 
   #handleAll(
     session: Session,
     { messages, newest }: { messages: readonly Message[]; newest: boolean },
+    counter: number,
     length: number,
     from: Address,
     now: number,
@@ -437,6 +464,9 @@ export class Endpoint {
     } else if (session.paths.received(from, length, newest, now)) {
       this.#challengePath(session, from, now);
     }
+    const isToAck = messages.some(elicitsAck);
+    if (isToAck || session.hasStreams)
+      this.#events.push({ type: 'datagram', session, counter, elicitsAck: isToAck });
     for (const message of messages) {
       this.#handle(session, message, from);
       if (!this.#sessions.has(session.localId)) return; // a CLOSE: nothing after it counts

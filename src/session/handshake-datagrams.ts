@@ -32,6 +32,8 @@ export const OPEN_CAPACITY: number = MAX_DATAGRAM_BYTES - OPEN_BOX_OFFSET - TAG_
 export const DATA_CAPACITY: number = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES;
 /** Of a DATA that holds nothing but one RELAY. */
 export const RELAY_CAPACITY: number = MAX_RELAY_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES;
+/** What a DATA datagram has besides its envelope. */
+export const DATA_OVERHEAD_BYTES: number = HEADER_BYTES + TAG_BYTES;
 export const MIN_DATA_BYTES: number = HEADER_BYTES + TAG_BYTES + 1;
 export const MIN_OPEN_BYTES: number = OPEN_BOX_OFFSET + TAG_BYTES + 1;
 

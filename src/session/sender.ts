@@ -1,9 +1,8 @@
 /** What waits becomes datagrams: the messages of one session together, in as few as fit (PROTOCOL §7). */
 import { countFitting, maxMessageBytes, packEnvelope } from '../wire/envelope.ts';
-import { MAX_DATAGRAM_BYTES } from '../wire/header.ts';
 import { encodeMessage, MessageType } from '../wire/messages.ts';
 import type { Address, Transmit } from './address.ts';
-import { DATA_CAPACITY, RELAY_CAPACITY } from './handshake-datagrams.ts';
+import { DATA_CAPACITY, DATA_OVERHEAD_BYTES, RELAY_CAPACITY } from './handshake-datagrams.ts';
 import type { Session } from './session.ts';
 
 export class Sender {
@@ -54,17 +53,27 @@ export class Sender {
     return transmits;
   }
 
-  /** One datagram with these messages, which fit into it. */
-  transmit(session: Session, messages: readonly Uint8Array[], to: Address): void {
-    const [first] = messages;
-    const isLong = first !== undefined && first.length > maxMessageBytes(DATA_CAPACITY);
-    const envelope = packEnvelope(messages, isLong ? RELAY_CAPACITY : session.capacity);
+  /**
+   * One datagram with these messages, which fit into it.
+   * @param capacity of its envelope
+   * @param count how many messages these are, where some are of several parts
+   * @returns its length; 0 where it may not go there
+   */
+  transmit(
+    session: Session,
+    messages: readonly Uint8Array[],
+    to: Address,
+    capacity: number = session.capacity,
+    count?: number,
+  ): number {
+    const envelope = packEnvelope(messages, capacity, count);
     if (session.role === 'responder') {
       // On a path that is not validated, what would be too much is not sent; the peer asks again.
-      const length = envelope.length + MAX_DATAGRAM_BYTES - DATA_CAPACITY;
-      if (!session.paths.spend(to, length)) return;
+      if (!session.paths.spend(to, envelope.length + DATA_OVERHEAD_BYTES)) return 0;
     }
-    this.#transmits.push({ datagram: session.seal(envelope), to });
+    const datagram = session.seal(envelope);
+    this.#transmits.push({ datagram, to });
+    return datagram.length;
   }
 
   #drainOutbox(session: Session, now: number): void {
@@ -87,7 +96,9 @@ export class Sender {
       for (let from = 0; from < messages.length; ) {
         // A message too long for a datagram is refused before it is queued; a RELAY has one of its own.
         const count = Math.max(1, countFitting(messages, from, capacity));
-        this.transmit(session, [...preamble, ...messages.slice(from, from + count)], to);
+        const isLong = (messages[from] as Uint8Array).length > maxMessageBytes(DATA_CAPACITY);
+        const batch = [...preamble, ...messages.slice(from, from + count)];
+        this.transmit(session, batch, to, isLong ? RELAY_CAPACITY : session.capacity);
         from += count;
       }
     }

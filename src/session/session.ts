@@ -1,7 +1,7 @@
 /** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
 import { openWithin } from '../crypto/box.ts';
-import { maxMessageBytes, unpackEnvelope } from '../wire/envelope.ts';
-import { COUNTER_LIMIT, MAX_DATAGRAM_BYTES } from '../wire/header.ts';
+import { maxMessageBytes, unpackEnvelope, unpackPiece } from '../wire/envelope.ts';
+import { COUNTER_LIMIT, MAX_BULK_DATAGRAM_BYTES } from '../wire/header.ts';
 import type { Message } from '../wire/messages.ts';
 import { type Address, isRelayAddress } from './address.ts';
 import {
@@ -40,6 +40,8 @@ abstract class SessionBase {
   readonly outbox = new Outbox();
   /** Whether the sender has it among those with something to send. */
   queued = false;
+  /** Whether every datagram is told of, since some are acknowledged. */
+  hasStreams = false;
   readonly createdAt: number;
   /** Refused from then on, both ways. */
   expiresAt: number;
@@ -77,11 +79,11 @@ abstract class SessionBase {
   }
 
   /**
-   * Best length of a datagram with much in it: through a relay it is one that fragments nowhere with what the relay
-   * puts around it. Longer ones, up to {@link MAX_DATAGRAM_BYTES}, go there too.
+   * Longest datagram of streams. Through a relay it is one that fragments nowhere with what the relay puts around it;
+   * messages of requests may make longer ones.
    */
   get maxDatagramBytes(): number {
-    return this.isDirect ? MAX_DATAGRAM_BYTES : MAX_RELAYED_BYTES;
+    return this.isDirect ? MAX_BULK_DATAGRAM_BYTES : MAX_RELAYED_BYTES;
   }
 
   isAlive(now: number): boolean {
@@ -111,6 +113,8 @@ abstract class SessionBase {
     const newest = counter > this.#window.last;
     this.#window.commit(counter);
     this.#lastReceivedAt = now;
+    const piece = unpackPiece(plaintext);
+    if (piece !== null) return { ok: true, messages: [piece], newest };
     const messages = unpackEnvelope(plaintext);
     plaintext.fill(0);
     return messages === null ? { ok: false, reason: 'bad-envelope' } : { ok: true, messages, newest };

@@ -62,6 +62,12 @@ export class Driver {
     else this.#hold ??= setTimeout(() => this.#flush(), HOLD_MS);
   };
 
+  /** A turn that something was put off to. */
+  readonly #endTurnLate = (): void => {
+    this.#machine.timeout(this.#clock.now());
+    this.#endTurn();
+  };
+
   close(): void {
     this.#closed = true;
     if (this.#turnEnd !== null) clearImmediate(this.#turnEnd);
@@ -80,6 +86,11 @@ export class Driver {
   #arm(): void {
     const dueAt = this.#machine.nextTimeout();
     if (dueAt >= this.#timerDueAt) return;
+    if (dueAt <= this.#clock.now()) {
+      // A timer would take a millisecond, in which much can be sent.
+      this.#turnEnd ??= setImmediate(this.#endTurnLate);
+      return;
+    }
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timerDueAt = dueAt;
     const delay = Math.min(MAX_DELAY_MS, Math.max(0, dueAt - this.#clock.now()));

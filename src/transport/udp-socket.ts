@@ -18,7 +18,7 @@ type Family = 'udp4' | 'udp6';
 
 const ANY = { udp4: '0.0.0.0', udp6: '::' } as const;
 /** Room for bursts; the kernel may grant less. */
-const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** A port that is free for IPv4 may be taken for IPv6. */
 const MAX_PORT_TRIES = 16;
 

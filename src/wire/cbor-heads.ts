@@ -3,6 +3,8 @@
  * (docs/performance.md). Heads are in their shortest form (RFC 8949 §4.2.1), as the strict profile has it.
  */
 
+import { allocate } from '../bytes.ts';
+
 /** More than a REQUEST has before its arguments: 1 + 1 + 2 + 5 + 7 + 2 + 64 bytes. */
 const MAX_FRONT_BYTES = 96;
 const front = new Uint8Array(MAX_FRONT_BYTES);
@@ -35,6 +37,14 @@ export function endArray(lastItem: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(used + lastItem.length);
   for (let i = 0; i < used; i++) bytes[i] = front[i] as number;
   bytes.set(lastItem, used);
+  return bytes;
+}
+
+/** What was put in, then the head of a byte string of that length, which is to follow. */
+export function frontOf(length: number): Uint8Array {
+  putHead(0x40, length);
+  const bytes = allocate(used);
+  for (let i = 0; i < used; i++) bytes[i] = front[i] as number;
   return bytes;
 }
 

@@ -1,7 +1,9 @@
 /** The plaintext of OPEN and DATA: a CBOR array of messages, padded (PROTOCOL §7). */
 import { allocate } from '../bytes.ts';
 import { type CborValue, decodeCbor } from './cbor.ts';
+import { MAX_BULK_DATAGRAM_BYTES } from './header.ts';
 import { type Message, parseMessage } from './messages.ts';
+import { type Piece, StreamMessageType } from './stream-messages.ts';
 
 /** Envelopes are padded to a multiple of this, so that small requests and answers look alike. */
 export const PADDING_BLOCK_BYTES = 64;
@@ -9,6 +11,9 @@ const PADDING_MARK = 0x80;
 /** The longest head of an array of {@link MAX_MESSAGES} items. */
 const MAX_ARRAY_HEAD_BYTES = 2;
 const MAX_MESSAGES = 255;
+/** Envelopes of streams are many and large: one buffer for all, which is zeroed after each (see `packEnvelope`). */
+const bulk = new Uint8Array(MAX_BULK_DATAGRAM_BYTES);
+const BULK_BYTES = 4096;
 
 /** The longest message that fits into an envelope of `capacity` bytes by itself. */
 export function maxMessageBytes(capacity: number): number {
@@ -28,18 +33,27 @@ export function countFitting(messages: readonly Uint8Array[], from: number, capa
   return count;
 }
 
-/** The padded plaintext of an envelope with these encoded messages; it is at most `capacity` bytes long. */
-export function packEnvelope(messages: readonly Uint8Array[], capacity: number): Uint8Array {
-  let length = messages.length < 24 ? 1 : MAX_ARRAY_HEAD_BYTES;
+/**
+ * The padded plaintext of an envelope with these encoded messages; it is at most `capacity` bytes long. The caller
+ * zeroes it once it is sealed, and before he packs another one.
+ * @param count how many messages these are, where some are of several parts
+ */
+export function packEnvelope(
+  messages: readonly Uint8Array[],
+  capacity: number,
+  count: number = messages.length,
+): Uint8Array {
+  let length = count < 24 ? 1 : MAX_ARRAY_HEAD_BYTES;
   for (const message of messages) length += message.length;
   const padded = Math.ceil((length + 1) / PADDING_BLOCK_BYTES) * PADDING_BLOCK_BYTES;
-  const plaintext = allocate(Math.min(padded, capacity));
+  const size = Math.min(padded, capacity);
+  const plaintext = size < BULK_BYTES ? allocate(size) : bulk.subarray(0, size);
   let offset = 0;
-  if (messages.length < 24) {
-    plaintext[offset++] = 0x80 | messages.length;
+  if (count < 24) {
+    plaintext[offset++] = 0x80 | count;
   } else {
     plaintext[offset++] = 0x98;
-    plaintext[offset++] = messages.length;
+    plaintext[offset++] = count;
   }
   for (const message of messages) {
     plaintext.set(message, offset);
@@ -65,4 +79,43 @@ export function unpackEnvelope(plaintext: Uint8Array): Message[] | null {
     messages.push(message);
   }
   return messages;
+}
+
+/**
+ * An envelope of one STREAM or LAST and nothing else, as most datagrams of a transfer are, without the general way of
+ * decoding it (docs/performance.md). Its bytes are those of the plaintext, not a copy. Null for any other envelope, also
+ * for one that is none: {@link unpackEnvelope} tells.
+ */
+export function unpackPiece(plaintext: Uint8Array): Piece | null {
+  if (plaintext[0] !== ARRAY_OF_1 || plaintext[1] !== ARRAY_OF_4) return null;
+  const type = plaintext[2];
+  if (type !== StreamMessageType.STREAM && type !== StreamMessageType.LAST) return null;
+  head.at = 3;
+  const stream = readHead(plaintext, UINT);
+  const offset = readHead(plaintext, UINT);
+  const length = readHead(plaintext, BYTE_STRING);
+  if (stream < 0 || offset < 0 || length <= 0) return null;
+  const end = head.at + length;
+  if (plaintext[end] !== PADDING_MARK) return null;
+  for (let i = end + 1; i < plaintext.length; i++) if (plaintext[i] !== 0) return null;
+  return { type, stream, offset, bytes: plaintext.subarray(head.at, end) };
+}
+
+const ARRAY_OF_1 = 0x81;
+const ARRAY_OF_4 = 0x84;
+const UINT = 0x00;
+const BYTE_STRING = 0x40;
+/** Where {@link readHead} is. */
+const head = { at: 0 };
+
+/** The argument of a head of that kind, of 32 bits at most and in its shortest form; −1 for anything else. */
+function readHead(bytes: Uint8Array, kind: number): number {
+  const initial = bytes[head.at++] ?? 0xff;
+  const info = initial - kind;
+  if (info >= 0 && info < 24) return info;
+  const width = info === 24 ? 1 : info === 25 ? 2 : info === 26 ? 4 : 0;
+  if (width === 0) return -1;
+  let value = 0;
+  for (let i = 0; i < width; i++) value = value * 256 + (bytes[head.at++] ?? Number.NaN);
+  return value >= (width === 1 ? 24 : 2 ** (4 * width)) ? value : -1;
 }

@@ -3,6 +3,7 @@ import { utf8 } from '../bytes.ts';
 import { type CborValue, encodeCbor, encodeTrusted, MAX_DEPTH } from './cbor.ts';
 import { beginArray, endArray, putAscii, putBytes, putUint } from './cbor-heads.ts';
 import { MAX_DATAGRAM_BYTES } from './header.ts';
+import { parseStreamMessage, type StreamMessage } from './stream-messages.ts';
 
 export const MessageType = {
   PING: 0,
@@ -71,7 +72,7 @@ export interface Part extends RequestRef {
   readonly bytes: Uint8Array;
 }
 
-/** A datagram of another session, sealed for somebody else (PROTOCOL §10.3). */
+/** A datagram of another session, sealed for somebody else (PROTOCOL §10.4). */
 export interface Relay {
   readonly type: typeof MessageType.RELAY;
   /** Which of the relay's links it goes over. */
@@ -84,7 +85,8 @@ export interface More extends RequestRef {
   readonly have: Uint8Array;
 }
 
-export type Message =
+/** What {@link encodeMessage} takes; messages of streams are encoded by themselves. */
+export type PlainMessage =
   | { readonly type: typeof MessageType.PING | typeof MessageType.PONG; readonly number: number }
   | { readonly type: typeof MessageType.CLOSE }
   | { readonly type: typeof MessageType.INSTANCE; readonly instance: Uint8Array }
@@ -100,8 +102,10 @@ export type Message =
   | More
   | Relay;
 
+export type Message = PlainMessage | StreamMessage;
+
 /** Encodes a message; only a response's value and a request's arguments can make it throw `not-cbor`. */
-export function encodeMessage(message: Message): Uint8Array {
+export function encodeMessage(message: PlainMessage): Uint8Array {
   const { type } = message;
   switch (type) {
     case MessageType.PING:
@@ -178,8 +182,15 @@ export function parseMessage(value: CborValue): Message | null {
       if (fields.length !== 2 || !isUint32(link) || !(datagram instanceof Uint8Array)) return null;
       return datagram.length <= MAX_DATAGRAM_BYTES ? { type, link, datagram } : null;
     }
-    default:
+    case MessageType.REQUEST:
+    case MessageType.RESPONSE:
+    case MessageType.ERROR:
+    case MessageType.PENDING:
+    case MessageType.PART:
+    case MessageType.MORE:
       return parseRequestMessage(type, fields);
+    default:
+      return parseStreamMessage(type, fields);
   }
 }
 

@@ -3,22 +3,21 @@
  *
  * `node test/bench/cold-start.mjs [ROUNDS]`, after `npm run build`; or as a part of `npm run bench`.
  */
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { spread } from './report.mjs';
 import { HOST } from './socket.mjs';
+import { freePort, missingSshd, startSshd } from './sshd.mjs';
 
 const run = promisify(execFile);
 const BUNDLED = fileURLToPath(new URL('../../dist/cli/udp-tool.js', import.meta.url));
 const UNBUNDLED = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const SSHD = '/usr/sbin/sshd';
 const TIMEOUT_MS = 30_000;
 /** A datagram to oneself and out: what any program of Node's must spend that asks something over UDP. */
 const ONE_SHOT = `const s = require('node:dgram').createSocket('udp4');
@@ -84,54 +83,18 @@ async function serve(folder, children) {
   return here;
 }
 
-/** An sshd of its own, for this user and a key of this run. */
 async function sshCommand(folder, children) {
-  if (!existsSync(SSHD)) return { missing: 'ssh: apt-get install openssh-server' };
-  const at = (name) => join(folder, name);
-  for (const name of ['host', 'user']) {
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at(name)]);
-  }
-  const port = await freePort();
-  const config = [
-    `Port ${port}`,
-    `ListenAddress ${HOST}`,
-    `HostKey ${at('host')}`,
-    `AuthorizedKeysFile ${at('user.pub')}`,
-    `PidFile ${at('pid')}`,
-    'StrictModes no',
-    'UsePAM no',
-    'PasswordAuthentication no',
-  ];
-  writeFileSync(at('config'), `${config.join('\n')}\n`);
-  chmodSync(at('user'), 0o600);
-  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true }); // Debian's service would make it
-  const sshd = spawn(SSHD, ['-D', '-e', '-f', at('config')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  children.push(sshd);
-  await Promise.race([once(createInterface({ input: sshd.stderr }), 'line'), once(sshd, 'exit')]);
-  const options = [
-    'StrictHostKeyChecking=no',
-    'UserKnownHostsFile=/dev/null',
-    'LogLevel=ERROR',
-    'BatchMode=yes',
-  ];
-  const flags = ['-F', '/dev/null', '-i', at('user'), ...options.flatMap((option) => ['-o', option])];
-  const command = ['ssh', ...flags, '-p', String(port), `${userInfo().username}@${HOST}`, 'date'];
+  const advice = missingSshd();
+  if (advice !== null) return { missing: `ssh: ${advice}` };
+  const { child, options, destination } = await startSshd(folder, HOST, await freePort(HOST));
+  children.push(child);
+  const command = ['ssh', ...options, '-o', 'LogLevel=ERROR', destination, 'date'];
   try {
     await run(command[0], command.slice(1), { timeout: TIMEOUT_MS });
     return { command };
   } catch (error) {
     return { missing: `ssh: ${error.message.trim().split('\n').at(-1)}` };
   }
-}
-
-/** sshd cannot be asked for any free port. */
-async function freePort() {
-  const server = createServer().listen(0, HOST);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -7,7 +7,7 @@ import { sharedKey } from '../../dist/crypto/box.js';
 import { kemEncapsulate, kemKeyPair } from '../../dist/crypto/kem.js';
 import { keyPairFromSecret, SecretKey } from '../../dist/crypto/keys.js';
 import { builtinCommands } from '../../dist/index.js';
-import { RequestMachine } from '../../dist/rpc/request-machine.js';
+import { ProtocolMachine } from '../../dist/rpc/request-machine.js';
 import { random } from '../../dist/transport/random.js';
 
 const SERVER = { ip: '127.0.0.1', port: 9999 };
@@ -22,7 +22,7 @@ const EPOCH_OVER_MS = 130_000;
 const total = Math.max(SESSIONS_PER_PEER, Number(process.argv[2]) || 4000);
 const keyPair = () => keyPairFromSecret(SecretKey.generate(random));
 const machine = (own) =>
-  new RequestMachine({
+  new ProtocolMachine({
     keyPair: own,
     random,
     command: (_peer, name) => builtinCommands.find((command) => command.name === name),

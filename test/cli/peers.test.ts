@@ -42,7 +42,9 @@ describe.concurrent('peers', () => {
     ]);
     await mac.run('peer remove pi');
     await mac.trust(pi);
-    expect(parsed((await mac.run('peers --no-lan --json')).stdout)).toMatchObject([{ name: 'pi', path: 'direct' }]);
+    expect(parsed((await mac.run('peers --no-lan --json')).stdout)).toMatchObject([
+      { name: 'pi', path: 'direct' },
+    ]);
 
     await writeFile(seen, '{"udp1": 7}');
     const broken = await mac.run('peers --no-lan --timeout 0.5 --json');
@@ -61,6 +63,9 @@ describe.concurrent('peers', () => {
     await mac.trust(nas);
     await nas.serve();
     const { stdout } = await mac.run('peers --no-lan --json --timeout 2');
-    expect(parsed(stdout)).toMatchObject([{ name: 'pi', path: 'direct' }, { name: 'nas', path: null }]);
+    expect(parsed(stdout)).toMatchObject([
+      { name: 'pi', path: 'direct' },
+      { name: 'nas', path: null },
+    ]);
   });
 });

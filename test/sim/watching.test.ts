@@ -21,6 +21,9 @@ class Requests {
     request: () => expect.fail(),
     probe: () => expect.fail(),
     remove: () => expect.fail(),
+    ask: () => {
+      throw new Error('not asked');
+    },
     roundTripMs: () => null,
     hasAddress: () => false,
     reach: () => expect.fail(),

@@ -5,10 +5,14 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 
+const NAT_CHAIN = 'table ip t { chain c { type nat hook postrouting priority 100; masquerade; }; }';
+
 /** Why there can be no such networks here; null where there can. */
 export const noNamespaces: string | null = missing('ip', ['netns', 'list']);
 /** Why a network can have no firewall here. */
 export const noFirewalls: string | null = noNamespaces ?? missing('nft', ['--version']);
+/** Why a router can hide nobody behind its address here; nothing of the check stays. */
+export const noNats: string | null = noFirewalls ?? missing('nft', ['--check', NAT_CHAIN]);
 /** Why there is no `ping`. */
 export const noPing: string | null = noNamespaces ?? missing('ping', ['-V']);
 
@@ -18,13 +22,14 @@ export class Network implements AsyncDisposable {
   readonly #prefix = `udp-tool-${process.pid}-${networks++}`;
   readonly #hosts = new Set<string>();
 
-  /** A cable from `a` to `b`: an interface at each end, with an address and its prefix length, and an MTU. */
+  /** A cable from `a` to `b`: an interface at each end, with an MTU, and with an address unless a bridge takes it. */
   async cable(a: Plug, b: Plug): Promise<void> {
     for (const { host } of [a, b]) await this.#host(host);
     const [one, other] = [this.#namespace(a.host), this.#namespace(b.host)];
     await ip(one, `link add ${a.interface} type veth peer name ${b.interface} netns ${other}`);
     for (const { host, interface: name, address, mtu = 1500 } of [a, b]) {
-      await this.ip(host, `address add ${address} dev ${name}`, `link set ${name} mtu ${mtu} up`);
+      if (address !== undefined) await this.ip(host, `address add ${address} dev ${name}`);
+      await this.ip(host, `link set dev ${name} mtu ${mtu} up`);
     }
   }
 
@@ -36,7 +41,12 @@ export class Network implements AsyncDisposable {
   /** Gives the host a firewall: what its hook (`input`, `output`) does with what the rule fits. */
   async firewall(host: string, hook: string, rule: string): Promise<void> {
     const chain = `chain ${hook} {\n type filter hook ${hook} priority 0\n ${rule}\n }`;
-    await run([...this.launcher(host), 'nft', '-f', '-'], `table inet test {\n ${chain}\n}\n`);
+    await this.nft(host, `table inet test {\n ${chain}\n}\n`);
+  }
+
+  /** Loads what is written in the language of nftables. */
+  nft(host: string, ruleset: string): Promise<void> {
+    return run([...this.launcher(host), 'nft', '-f', '-'], ruleset);
   }
 
   /** Makes a router of the host. */
@@ -68,8 +78,8 @@ export class Network implements AsyncDisposable {
 export interface Plug {
   readonly host: string;
   readonly interface: string;
-  /** `10.1.2.3/24`. */
-  readonly address: string;
+  /** With its prefix length: `10.1.2.3/24`. */
+  readonly address?: string;
   readonly mtu?: number;
 }
 

@@ -1,12 +1,14 @@
 /** Hosts, links and a clock in memory: hours of protocol in milliseconds, the same for the same seed. */
 import { type KeyPair, keyPairFromSecret, type PublicKey, SecretKey } from '../../src/crypto/keys.ts';
+import { ProtocolMachine } from '../../src/protocol-machine.ts';
 import { type Command, isStream } from '../../src/rpc/command.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
-import { RequestMachine } from '../../src/rpc/request-machine.ts';
 import type { CommandResult } from '../../src/rpc/request-server.ts';
 import { type Address, formatAddress } from '../../src/session/address.ts';
 import type { EndpointGroup } from '../../src/session/endpoint.ts';
 import type { Peer } from '../../src/session/peer.ts';
+import type { CongestionController } from '../../src/streams/recovery/congestion-controller.ts';
+import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
 import { Prng } from './prng.ts';
 
@@ -138,12 +140,16 @@ export interface HostOptions {
   /** Another host's, whose address it shares. */
   readonly keyPair?: KeyPair;
   readonly group?: () => EndpointGroup;
+  /** What peers are given that ask for streams. */
+  readonly onAsk?: (ask: StreamAsk) => void;
+  /** How fast streams are sent. */
+  readonly controller?: () => CongestionController;
 }
 
 export class VirtualHost implements NetworkHost {
   readonly keyPair: KeyPair;
   address: Address;
-  machine: RequestMachine;
+  machine: ProtocolMachine;
   /** Which sources' datagrams reach it: the kernel's choice where hosts share an address. */
   hears: (from: Address) => boolean = () => true;
   readonly #network: VirtualNetwork;
@@ -213,13 +219,15 @@ export class VirtualHost implements NetworkHost {
     }
   }
 
-  #boot(): RequestMachine {
-    const { commands = [], onExecute, executionMs, group } = this.#options;
+  #boot(): ProtocolMachine {
+    const { commands = [], onExecute, executionMs, group, onAsk, controller } = this.#options;
     const byName = new Map(commands.map((command) => [command.name, command]));
-    const machine: RequestMachine = new RequestMachine({
+    const machine: ProtocolMachine = new ProtocolMachine({
       keyPair: this.keyPair,
       random: this.#network.prng.bytes,
       ...(group && { group: group() }),
+      ...(onAsk && { onAsk }),
+      ...(controller && { controller }),
       command: (_peer, name) => byName.get(name),
       execute: ({ peer, command, args }, done) => {
         onExecute?.(command.name, args);

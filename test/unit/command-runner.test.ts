@@ -11,6 +11,9 @@ const peer = new RemotePeer({ name: 'mac', publicKey: generateKeyPair().publicKe
   request: () => expect.fail(),
   probe: () => expect.fail(),
   remove: () => expect.fail(),
+  ask: () => {
+    throw new Error('not asked');
+  },
   roundTripMs: () => null,
   hasAddress: () => false,
   reach: () => expect.fail(),

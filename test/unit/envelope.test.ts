@@ -10,15 +10,15 @@ import {
   packEnvelope,
   unpackEnvelope,
 } from '../../src/wire/envelope.ts';
-import { encodeMessage, type Message, MessageType } from '../../src/wire/messages.ts';
+import { encodeMessage, MessageType, type PlainMessage } from '../../src/wire/messages.ts';
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
-const ping = (number: number): Message => ({ type: MessageType.PING, number });
+const ping = (number: number): PlainMessage => ({ type: MessageType.PING, number });
 const PING = encodeMessage(ping(5)); // 82 00 05
 const CLOSE = encodeMessage({ type: MessageType.CLOSE }); // 81 02
 
-const pings = (count: number): Message[] => Array.from({ length: count }, (_, i) => ping(i));
-const pack = (messages: Message[], capacity = 8192): Uint8Array =>
+const pings = (count: number): PlainMessage[] => Array.from({ length: count }, (_, i) => ping(i));
+const pack = (messages: PlainMessage[], capacity = 8192): Uint8Array =>
   packEnvelope(messages.map(encodeMessage), capacity);
 
 describe('pack and unpack', () => {
@@ -94,7 +94,7 @@ describe('padding', () => {
   });
 
   test('a value that ends like padding is not taken for it', () => {
-    const message: Message = {
+    const message: PlainMessage = {
       type: MessageType.RESPONSE,
       lane: 0,
       id: 1,

@@ -1,34 +1,48 @@
-/** Requests over an endpoint, both ways, as one protocol machine. */
+/** Requests and streams over an endpoint, both ways, as one protocol machine. */
 
-import { UdpToolError } from '../errors.ts';
-import type { Address, Transmit } from '../session/address.ts';
-import type { DropReason } from '../session/drop-reason.ts';
-import { Endpoint, type EndpointEvent, type EndpointOptions } from '../session/endpoint.ts';
-import type { Peer } from '../session/peer.ts';
-import { RequestClient } from './request-client.ts';
-import { RequestServer, type RequestServerOptions } from './request-server.ts';
+import { UdpToolError } from './errors.ts';
+import { RequestClient } from './rpc/request-client.ts';
+import { RequestServer, type RequestServerOptions } from './rpc/request-server.ts';
+import type { Address, Transmit } from './session/address.ts';
+import type { DropReason } from './session/drop-reason.ts';
+import { Endpoint, type EndpointEvent, type EndpointOptions } from './session/endpoint.ts';
+import type { Peer } from './session/peer.ts';
+import type { CongestionController } from './streams/recovery/congestion-controller.ts';
+import { Cubic } from './streams/recovery/cubic.ts';
+import { type StreamAsk, StreamMachine } from './streams/stream-machine.ts';
+import { isStreamMessage } from './wire/stream-messages.ts';
 
-export type RequestMachineOptions = Omit<EndpointOptions, 'admits'> &
+export type ProtocolMachineOptions = Omit<EndpointOptions, 'admits'> &
   Omit<RequestServerOptions, 'endpoint'> & {
+    /** How fast streams are sent. */
+    readonly controller?: () => CongestionController;
+    /** Somebody asks for a stream; refused if not given. */
+    readonly onAsk?: (ask: StreamAsk) => void;
     /** Told of every datagram that is dropped; nobody else is. */
     readonly onDrop?: (reason: DropReason, from: Address) => void;
     /** Told of every event, for what stands on sessions beside requests. */
     readonly onEvent?: (event: EndpointEvent, now: number) => void;
   };
 
-export class RequestMachine {
+export class ProtocolMachine {
   readonly endpoint: Endpoint;
   readonly client: RequestClient;
+  readonly streams: StreamMachine;
   readonly #server: RequestServer;
-  readonly #onDrop: RequestMachineOptions['onDrop'];
-  readonly #onEvent: RequestMachineOptions['onEvent'];
+  readonly #onDrop: ProtocolMachineOptions['onDrop'];
+  readonly #onEvent: ProtocolMachineOptions['onEvent'];
 
-  constructor(options: RequestMachineOptions) {
+  constructor(options: ProtocolMachineOptions) {
     this.#onDrop = options.onDrop;
     this.#onEvent = options.onEvent;
     this.endpoint = new Endpoint({ ...options, admits: (peer) => this.#server.admits(peer) });
     this.client = new RequestClient(this.endpoint, options.random);
     this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
+    this.streams = new StreamMachine({
+      endpoint: this.endpoint,
+      controller: options.controller ?? (() => new Cubic()),
+      onAsk: options.onAsk ?? ((ask) => ask.refuse('unknown')),
+    });
   }
 
   receive(datagram: Uint8Array, from: Address, now: number): void {
@@ -46,16 +60,23 @@ export class RequestMachine {
     this.endpoint.timeout(now);
     this.client.timeout(now);
     this.#server.timeout(now);
+    this.streams.timeout(now);
     this.#handleEvents(now);
   }
 
   nextTimeout(): number {
-    return Math.min(this.endpoint.nextTimeout(), this.client.nextTimeout(), this.#server.nextTimeout());
+    return Math.min(
+      this.endpoint.nextTimeout(),
+      this.client.nextTimeout(),
+      this.#server.nextTimeout(),
+      this.streams.nextTimeout(),
+    );
   }
 
   drain(now: number): Transmit[] {
     this.client.release(now);
     this.client.onDrain(this.endpoint.waitingBytes);
+    this.streams.drain(now);
     return this.endpoint.drain(now);
   }
 
@@ -88,11 +109,19 @@ export class RequestMachine {
     for (const event of this.endpoint.takeEvents()) {
       switch (event.type) {
         case 'message':
+          if (isStreamMessage(event.message)) {
+            this.streams.onMessage(event.session, event.message, now);
+            break;
+          }
           this.client.onMessage(event.session, event.message, now);
           this.#server.onMessage(event.session, event.message, event.from, now);
           break;
+        case 'datagram':
+          this.streams.onDatagram(event.session, event.counter, event.elicitsAck, now);
+          break;
         case 'opened':
           this.#server.onOpened(event.session);
+          this.streams.onSession(event.session, now);
           break;
         case 'ready':
           this.client.onReady(event.session, now);
@@ -100,9 +129,11 @@ export class RequestMachine {
         case 'closed':
           this.#server.onClosed(event.session, event.byPeer, now);
           this.client.onClosed(event.session, now);
+          this.streams.onClosed(event.session);
           break;
         case 'confirmed':
           this.client.onConfirmed(event.session);
+          this.streams.onSession(event.session, now);
           break;
       }
       this.#onEvent?.(event, now);

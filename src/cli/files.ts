@@ -1,0 +1,47 @@
+/** `files`: what peers offer. */
+import type { Command } from 'commander';
+import { gather } from '../index.ts';
+import { interruption, type KeyOptions } from './context.ts';
+import { FileAsking } from './file-asking.ts';
+import { offerAsJson, summary } from './offers.ts';
+import { keysOption, timeoutOption } from './options.ts';
+import { data, json, note, printable } from './output.ts';
+
+interface FilesOptions extends KeyOptions {
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+export function addFiles(program: Command): void {
+  program
+    .command('files [peer]')
+    .description('list what peers offer: id, size, name, and who has it')
+    .addOption(timeoutOption('how long to wait for an answer'))
+    .addOption(keysOption())
+    .option('--json', 'one object')
+    .action(files);
+}
+
+async function files(peer: string | undefined, options: FilesOptions): Promise<void> {
+  const signal = interruption();
+  await using asking = await FileAsking.open(options, peer === undefined ? [] : [peer]);
+  const { offers, errors } = await asking.lists(options.timeout, signal);
+  const [error] = errors.values();
+  if (offers.size === 0 && error !== undefined && errors.size === 1) throw error;
+  const found = gather(offers);
+  if (options.json) {
+    json({
+      ok: true,
+      files: found.map(({ offer, peers }) => ({
+        ...offerAsJson(offer),
+        peers: peers.map(({ name }) => name),
+      })),
+      errors: [...errors].map(([{ name }, error]) => ({ peer: name, error })),
+    });
+    return;
+  }
+  for (const { offer, peers } of found)
+    data(`${summary(offer)}  ${peers.map(({ name }) => name).join(', ')}`);
+  for (const [{ name }, error] of errors) note(`${name}: ${printable(error.message)}`);
+  if (found.length === 0) note('They offer nothing to this machine.');
+}

@@ -1,0 +1,72 @@
+/** `push`: has a peer take files and folders. */
+import type { Command } from 'commander';
+import {
+  createEndpoint,
+  type Offer,
+  type PushState,
+  pushOffer,
+  type RemotePeer,
+  serveFiles,
+} from '../index.ts';
+import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { offerAsJson } from './offers.ts';
+import { keysOption, toOption } from './options.ts';
+import { json, note, printable } from './output.ts';
+import { ProgressLine, size } from './progress.ts';
+import { openShelf, putOn } from './share.ts';
+
+interface PushOptions extends KeyOptions {
+  readonly to?: string;
+  readonly json?: boolean;
+}
+
+export function addPush(program: Command): void {
+  program
+    .command('push <path...>')
+    .description('send files and folders to a peer, which takes them where its "serve" says so')
+    .addOption(toOption())
+    .addOption(keysOption())
+    .option('--json', 'one object a line')
+    .action(push);
+}
+
+async function push(paths: string[], options: PushOptions): Promise<void> {
+  const signal = interruption();
+  const store = await openKeyStore(options);
+  const keyPair = await store.loadKeyPair();
+  const chosen = choosePeer(await store.loadPeers(), options.to);
+  const shelf = await openShelf(store);
+  try {
+    const offers = await putOn(shelf, paths, [chosen.publicKey.toString()], options, signal);
+    await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
+    serveFiles(endpoint, { offers: [shelf] });
+    const peer = endpoint.peer(chosen.name);
+    for (const offer of offers) await pushOne(peer, offer, options, signal);
+  } finally {
+    await shelf.close();
+  }
+}
+
+async function pushOne(
+  peer: RemotePeer,
+  offer: Offer,
+  options: PushOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const progress = new ProgressLine(offer.name, options.json === true);
+  let told: PushState['state'] | null = null;
+  await pushOffer(peer, offer, {
+    signal,
+    now: () => performance.now(),
+    onState: ({ state, doneBytes }) => {
+      if (state === 'asked' && told !== 'asked' && !options.json)
+        note(`Waiting until somebody at "${peer.name}" accepts ${printable(offer.name)} …`);
+      told = state;
+      if (state === 'taking') progress.update({ doneBytes, totalBytes: offer.size });
+    },
+  });
+  const { ms } = progress.end(offer.size);
+  if (options.json)
+    json({ event: 'done', ok: true, peer: peer.name, ...offerAsJson(offer), ms: Math.round(ms) });
+  else note(`"${peer.name}" has ${printable(offer.name)} (${size(offer.size)}).`);
+}

@@ -1,0 +1,31 @@
+import { fileError, hasSystemCode, UdpToolError } from '../errors.ts';
+
+const GO_ON = 'Make room, then run the same command again: it goes on where it stopped.';
+
+/** What the file system said when this program was to `what` in a folder. */
+export function diskError(what: string, cause: unknown, folder: string): UdpToolError {
+  if (hasSystemCode(cause, 'ENOSPC', 'EDQUOT')) return diskFull(what, folder, cause);
+  return fileError(what, cause, `May this user write in ${folder}?`);
+}
+
+export function diskFull(what: string, folder: string, cause?: unknown): UdpToolError {
+  return new UdpToolError('disk-full', `Cannot ${what}: there is no room in ${folder}.`, {
+    cause,
+    hint: GO_ON,
+  });
+}
+
+/** Has what the file system refuses become an error of ours. */
+export async function failing<T>(what: string, folder: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw diskError(what, cause, folder);
+  }
+}
+
+/** For a `catch`: undefined for what is not there. */
+export function unlessGone(error: unknown): undefined {
+  if (hasSystemCode(error, 'ENOENT')) return undefined;
+  throw error;
+}

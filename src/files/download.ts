@@ -1,0 +1,138 @@
+/** One offer on its way into a folder. It grows in a {@link PartialFolder}, and goes on there after whatever stopped it. */
+import { lstat, realpath, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BlobFile, type Verdict } from './blob-file.ts';
+import type { Wanted } from './blob-reader.ts';
+import { diskError, diskFull, failing, unlessGone } from './disk-error.ts';
+import type { Offer, Subject } from './offer.ts';
+import { PartialFolder } from './partial-folder.ts';
+import { type Conflict, place, refuseTaken, type Target } from './target.ts';
+
+export interface DownloadOptions {
+  readonly offer: Offer;
+  /** An existing folder. */
+  readonly into: string;
+  /** Instead of the offer's own. */
+  readonly name?: string;
+  readonly conflict: Conflict;
+}
+
+export interface DownloadProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly doneFiles: number;
+  readonly totalFiles: number;
+}
+
+export class Download {
+  readonly #offer: Offer;
+  readonly #partial: PartialFolder;
+  readonly #target: Target;
+  readonly #content: BlobFile;
+
+  private constructor(offer: Offer, partial: PartialFolder, target: Target, content: BlobFile) {
+    this.#offer = offer;
+    this.#partial = partial;
+    this.#target = target;
+    this.#content = content;
+  }
+
+  /**
+   * Begins, or goes on with what is there for that id.
+   * @throws UdpToolError `exists` where the name is taken and is to stay, `locked`, `disk-full`, `no-permission`, `failed`
+   */
+  static async open({ offer, into, name = offer.name, conflict }: DownloadOptions): Promise<Download> {
+    return failing(`fetch ${name}`, into, async () => {
+      const folder = await realpath(into);
+      const target: Target = { into: folder, name, kind: offer.kind, conflict };
+      await refuseTaken(target);
+      const partial = await PartialFolder.open(folder, offer.id);
+      try {
+        return new Download(offer, partial, target, await openContent(offer, partial));
+      } catch (error) {
+        await partial.close();
+        throw error;
+      }
+    });
+  }
+
+  /** The next thing to ask for, and how long the answer has to be; null where all is asked for that can be now. */
+  next(): Wanted | null {
+    return this.#content.next();
+  }
+
+  /** It is not coming after all: `next` gives it again. */
+  release(subject: Subject): void {
+    this.#content.release(subject);
+  }
+
+  /**
+   * Verifies and writes. `wrong` is what is not what was asked for, and is given by `next` again; `unwanted` is what is
+   * there already or was never asked for.
+   * @throws UdpToolError `disk-full`, `no-permission`, `failed`; what arrived is given by `next` again
+   */
+  accept(subject: Subject, bytes: Uint8Array): Promise<Verdict> {
+    return this.#failing('write', () => this.#content.accept(subject, bytes));
+  }
+
+  get progress(): DownloadProgress {
+    const { size, files } = this.#offer;
+    const doneFiles = this.isComplete ? files : 0;
+    return { doneBytes: this.#content.doneBytes, totalBytes: size, doneFiles, totalFiles: files };
+  }
+
+  get isComplete(): boolean {
+    return this.#content.isComplete;
+  }
+
+  /**
+   * Gives what is complete its times, brings it down to the disk and under its final name, whose path it returns.
+   * @throws UdpToolError as `open`, and `exists` where the name was taken meanwhile: what was fetched stays for another try
+   */
+  finish(): Promise<string> {
+    return this.#failing('finish', async () => {
+      await this.#content.seal(this.#offer.mtimeMs);
+      await this.#content.sync();
+      await this.#content.close();
+      const path = await place(join(this.#partial.path, 'data'), this.#target);
+      await this.#partial.remove();
+      return path;
+    });
+  }
+
+  /** Stops. What was verified so far stays for another try. */
+  async suspend(): Promise<void> {
+    await this.#content.close();
+    await this.#partial.close();
+  }
+
+  /** Stops, and leaves nothing. */
+  async discard(): Promise<void> {
+    await this.#content.close();
+    await this.#partial.remove();
+  }
+
+  async #failing<T>(what: string, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (cause) {
+      throw diskError(`${what} ${this.#target.name}`, cause, this.#target.into);
+    }
+  }
+}
+
+async function openContent(offer: Offer, partial: PartialFolder): Promise<BlobFile> {
+  if (offer.kind === 'folder') throw new Error('not yet');
+  const path = join(partial.path, 'data');
+  await refuseTooLarge(offer, partial.path, path);
+  return BlobFile.open({ path, id: offer.id, size: offer.size, isExecutable: offer.isExecutable });
+}
+
+/** Where the file system can tell that it has no room for what is still to come. */
+async function refuseTooLarge({ name, size }: Offer, folder: string, path: string): Promise<void> {
+  const space = await statfs(folder).catch(() => undefined);
+  const found = await lstat(path).catch(unlessGone);
+  const here = (found?.blocks ?? 0) * 512; // the unit of st_blocks, whatever the file system's own
+  if (space !== undefined && size - here > space.bavail * space.bsize)
+    throw diskFull(`fetch ${name}`, folder);
+}

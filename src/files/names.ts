@@ -1,0 +1,3 @@
+export function isSafeName(name: string): boolean {
+  return name.length > 0;
+}

@@ -1,0 +1,98 @@
+/** Offers and pieces of them, as peers tell and ask each other (PROTOCOL §10.3). */
+import { type CborValue, decodeCbor, encodeCbor } from '../wire/cbor.ts';
+import type { StreamSubject } from '../wire/stream-messages.ts';
+import { HASH_BYTES } from './content-tree.ts';
+import { isSafeName } from './names.ts';
+import type { Offer, Subject } from './offer.ts';
+
+/** Of an encoded list; what is beyond is left out of it. */
+export const MAX_LIST_BYTES: number = 1024 * 1024;
+
+export const OFFERS: StreamSubject = ['offers'];
+
+/** The kinds of things that are asked for. */
+export type Question =
+  | { readonly kind: 'offers' }
+  | { readonly kind: 'push'; readonly offer: Offer }
+  | { readonly kind: 'piece'; readonly piece: Subject };
+
+/** What somebody asks for; null for what nobody honest asks. */
+export function readQuestion([kind, ...fields]: StreamSubject): Question | null {
+  const [first, second, third] = fields;
+  switch (kind) {
+    case 'offers':
+      return fields.length === 0 ? { kind } : null;
+    case 'push': {
+      const offer = readOffer(fields);
+      return offer === null ? null : { kind, offer };
+    }
+    case 'chunk':
+      if (fields.length !== 2 || !isId(first) || !isCount(second)) return null;
+      return { kind: 'piece', piece: { kind, blob: first, index: second } };
+    case 'node':
+      if (fields.length !== 3 || !isId(first) || !isCount(second) || !isCount(third)) return null;
+      return { kind: 'piece', piece: { kind, blob: first, level: second, index: third } };
+    default:
+      return null;
+  }
+}
+
+export function askForPiece(piece: Subject): StreamSubject {
+  return piece.kind === 'chunk'
+    ? ['chunk', piece.blob, piece.index]
+    : ['node', piece.blob, piece.level, piece.index];
+}
+
+export function askToTake(offer: Offer): StreamSubject {
+  return ['push', ...fieldsOf(offer)];
+}
+
+/** As many of them as a list holds. */
+export function encodeOffers(offers: readonly Offer[]): Uint8Array {
+  let count = offers.length;
+  for (;;) {
+    const bytes = encodeCbor(offers.slice(0, count).map(fieldsOf));
+    if (bytes.length <= MAX_LIST_BYTES) return bytes;
+    count = Math.floor((count * MAX_LIST_BYTES) / bytes.length / 1.01);
+  }
+}
+
+/** The offers in a list; null when it is none. An offer that this machine could not take is left out. */
+export function decodeOffers(bytes: Uint8Array): Offer[] | null {
+  const decoded = decodeCbor(bytes);
+  if (!decoded.ok || !Array.isArray(decoded.value)) return null;
+  const offers: Offer[] = [];
+  for (const fields of decoded.value as readonly CborValue[]) {
+    const offer = Array.isArray(fields) ? readOffer(fields as readonly CborValue[]) : null;
+    if (offer !== null) offers.push(offer);
+  }
+  return offers;
+}
+
+function fieldsOf(offer: Offer): CborValue[] {
+  const { kind, name, size, files, id, mtimeMs } = offer;
+  return [kind, name, size, files, id, mtimeMs, kind === 'file' ? offer.isExecutable : offer.manifestSize];
+}
+
+function readOffer(fields: readonly CborValue[]): Offer | null {
+  const [kind, name, size, files, id, mtimeMs, detail] = fields;
+  if (fields.length !== 7 || typeof name !== 'string' || !isSafeName(name)) return null;
+  if (!isCount(size) || !isCount(files) || !isId(id) || !isTime(mtimeMs)) return null;
+  const offered = { name, size, files, id, mtimeMs };
+  if (kind === 'file' && typeof detail === 'boolean') return { ...offered, kind, isExecutable: detail };
+  if (kind === 'folder' && isCount(detail)) return { ...offered, kind, manifestSize: detail };
+  return null;
+}
+
+function isId(value: CborValue): value is Uint8Array {
+  return value instanceof Uint8Array && value.length === HASH_BYTES;
+}
+
+function isCount(value: CborValue): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What a date of ECMAScript can be. */
+function isTime(value: CborValue): value is number {
+  return Number.isSafeInteger(value) && Math.abs(value as number) <= 8.64e15;
+}

@@ -1,0 +1,39 @@
+/** What a machine offers, and what can be asked for of it. */
+
+interface Offered {
+  readonly name: string;
+  /** Bytes of the file, or of all files of the folder together. */
+  readonly size: number;
+  /** How many files. */
+  readonly files: number;
+  /** Of the file's bytes, or of the folder's manifest. */
+  readonly id: Uint8Array;
+  readonly mtimeMs: number;
+}
+
+export interface FileOffer extends Offered {
+  readonly kind: 'file';
+  readonly isExecutable: boolean;
+}
+
+export interface FolderOffer extends Offered {
+  readonly kind: 'folder';
+  /** Bytes of the manifest, which is a blob of its own. */
+  readonly manifestSize: number;
+}
+
+export type Offer = FileOffer | FolderOffer;
+
+/** A piece of a blob: of its bytes, or of the tree of hashes above them. */
+export type Subject =
+  | { readonly kind: 'chunk'; readonly blob: Uint8Array; readonly index: number }
+  | { readonly kind: 'node'; readonly blob: Uint8Array; readonly level: number; readonly index: number };
+
+/** Chunks stand at level 0 of the tree. */
+export function levelOf(subject: Subject): number {
+  return subject.kind === 'chunk' ? 0 : subject.level;
+}
+
+export function subjectAt(blob: Uint8Array, level: number, index: number): Subject {
+  return level === 0 ? { kind: 'chunk', blob, index } : { kind: 'node', blob, level, index };
+}

@@ -1,0 +1,64 @@
+/** Has a peer take an offer of this machine, which its endpoint has to serve meanwhile (PROTOCOL §10.3). */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UdpToolError } from '../errors.ts';
+import type { RemotePeer } from '../remote-peer.ts';
+import type { Offer } from './offer.ts';
+import { askToTake } from './offer-list.ts';
+import { decodePushState, MAX_PUSH_STATE_BYTES, type PushState } from './push-state.ts';
+
+export interface PushOptions {
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  /** So long without a word of the peer, and it is given up. */
+  readonly patienceMs?: number;
+  readonly onState?: (state: PushState) => void;
+}
+
+const PATIENCE_MS = 60_000;
+const RETRY_MS = 1_000;
+
+/**
+ * Resolves when the peer has all of it.
+ * @throws UdpToolError `push-refused`, `no-answer`, `aborted`, `failed`
+ */
+export async function push(peer: RemotePeer, offer: Offer, options: PushOptions): Promise<void> {
+  const { signal, now, patienceMs = PATIENCE_MS, onState } = options;
+  let heardAt = now();
+  for (;;) {
+    const result = await peer.ask({
+      subject: askToTake(offer),
+      maxBytes: MAX_PUSH_STATE_BYTES,
+      patienceMs: 5_000,
+      signal,
+    });
+    if (signal.aborted) throw new UdpToolError('aborted', 'The push was stopped.', { cause: signal.reason });
+    const state = result.ok ? decodePushState(result.bytes) : null;
+    if (state !== null) {
+      heardAt = now();
+      onState?.(state);
+    }
+    if (state?.state === 'done') return;
+    if (state?.state === 'failed') throw failed(peer.name);
+    if (state?.state === 'refused' || (!result.ok && result.reason === 'refused')) throw refused(peer.name);
+    if (now() - heardAt > patienceMs) throw noAnswer(peer.name);
+    if (state === null || state.state === 'busy') await sleep(RETRY_MS);
+  }
+}
+
+function refused(name: string): UdpToolError {
+  return new UdpToolError('push-refused', `"${name}" does not take it.`, {
+    hint: `There, "udp-tool serve --accept" says from whom pushes are taken, and --inbox where they go.`,
+  });
+}
+
+function failed(name: string): UdpToolError {
+  return new UdpToolError('failed', `"${name}" could not take all of it.`, {
+    hint: 'Its "serve" says why. Run the same command again: it goes on where it stopped.',
+  });
+}
+
+function noAnswer(name: string): UdpToolError {
+  return new UdpToolError('no-answer', `"${name}" does not answer any more.`, {
+    hint: 'Run the same command again: it goes on where it stopped.',
+  });
+}

@@ -1,0 +1,167 @@
+/** Takes what peers push, if its owner wants it (PROTOCOL §10.3). */
+import { toHex } from '../bytes.ts';
+import { UdpToolError } from '../errors.ts';
+import type { RemotePeer, StreamRoute } from '../remote-peer.ts';
+import { Download } from './download.ts';
+import { fetchPieces } from './fetch.ts';
+import type { Offer } from './offer.ts';
+import { encodePushState, type PushState } from './push-state.ts';
+
+export interface ReceiverOptions {
+  /** Whether to take it; `signal` fires when the peer asks no more. */
+  readonly decide: (peer: RemotePeer, offer: Offer, signal: AbortSignal) => Promise<boolean>;
+  /** An existing folder; where a name is taken there, what comes gets another. */
+  readonly into: string;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly onDone?: (peer: RemotePeer, offer: Offer, path: string) => void;
+  readonly onFailed?: (peer: RemotePeer, offer: Offer, error: UdpToolError) => void;
+}
+
+/** Of one peer, at once. */
+const MAX_PUSHES_PER_PEER = 8;
+/** An answer waits so long for something new to tell. */
+const WAIT_MS = 1_000;
+/** A peer that has not asked for so long wants it taken no more. */
+const FORGET_MS = 120_000;
+
+interface Push {
+  state: PushState;
+  route: StreamRoute;
+  askedAt: number;
+  download: Download | null;
+  readonly gone: AbortController;
+  readonly waiting: Set<() => void>;
+}
+
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  /** By peer, and by the id of what is pushed. */
+  readonly #pushes = new Map<string, Map<string, Push>>();
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** What to answer a peer that asks, for the first time or again, to take an offer. */
+  async onPush(peer: RemotePeer, offer: Offer, route: StreamRoute): Promise<Uint8Array> {
+    const pushes = this.#pushesOf(peer);
+    const id = toHex(offer.id);
+    let push = pushes.get(id);
+    const now = this.#options.now();
+    // The same again from another process is a new push, unless that of the first is still going on.
+    if (push !== undefined && isOver(push) && push.route.instance !== route.instance) push = undefined;
+    if (push === undefined) {
+      if ([...pushes.values()].filter((one) => !isOver(one)).length >= MAX_PUSHES_PER_PEER)
+        return encodePushState({ state: 'busy', doneBytes: 0 });
+      push = begin(route, now);
+      pushes.set(id, push);
+      this.#take(peer, offer, push);
+      this.#forgetOld(now);
+    }
+    push.route = route;
+    push.askedAt = now;
+    await changeOf(push);
+    return encodePushState({
+      ...push.state,
+      doneBytes: push.download?.progress.doneBytes ?? push.state.doneBytes,
+    });
+  }
+
+  #take(peer: RemotePeer, offer: Offer, push: Push): void {
+    const over = AbortSignal.any([this.#options.signal, push.gone.signal]);
+    this.#decideAndFetch(peer, offer, push, over).then(
+      (path) => {
+        if (path !== null) this.#options.onDone?.(peer, offer, path);
+      },
+      (cause: unknown) => {
+        const error =
+          cause instanceof UdpToolError ? cause : new UdpToolError('failed', 'Cannot take it.', { cause });
+        tell(push, { state: 'failed', doneBytes: push.download?.progress.doneBytes ?? 0 });
+        this.#options.onFailed?.(peer, offer, error);
+      },
+    );
+  }
+
+  async #decideAndFetch(
+    peer: RemotePeer,
+    offer: Offer,
+    push: Push,
+    over: AbortSignal,
+  ): Promise<string | null> {
+    const { decide, into, now } = this.#options;
+    if (!(await decide(peer, offer, over))) {
+      tell(push, { state: 'refused', doneBytes: 0 });
+      return null;
+    }
+    const download = await Download.open({ offer, into, conflict: 'rename' });
+    push.download = download;
+    tell(push, { state: 'taking', doneBytes: download.progress.doneBytes });
+    let path: string | null = null;
+    try {
+      const giver = {
+        name: peer.name,
+        ask: (request: Parameters<RemotePeer['ask']>[0]) => peer.ask({ ...request, route: push.route }),
+      };
+      const end = await fetchPieces({ sink: download, givers: [giver], signal: over, now });
+      if (end !== 'complete')
+        throw new UdpToolError('no-answer', `"${peer.name}" stopped giving it (${end}).`);
+      path = await download.finish();
+    } finally {
+      if (path === null) await download.suspend();
+    }
+    tell(push, { state: 'done', doneBytes: offer.size });
+    return path;
+  }
+
+  #pushesOf(peer: RemotePeer): Map<string, Push> {
+    const key = peer.publicKey.toString();
+    let pushes = this.#pushes.get(key);
+    if (pushes === undefined) this.#pushes.set(key, (pushes = new Map()));
+    return pushes;
+  }
+
+  #forgetOld(now: number): void {
+    for (const pushes of this.#pushes.values()) {
+      for (const [id, push] of pushes) {
+        if (now - push.askedAt < FORGET_MS) continue;
+        push.gone.abort();
+        pushes.delete(id);
+      }
+    }
+  }
+}
+
+function begin(route: StreamRoute, now: number): Push {
+  return {
+    state: { state: 'asked', doneBytes: 0 },
+    route,
+    askedAt: now,
+    download: null,
+    gone: new AbortController(),
+    waiting: new Set(),
+  };
+}
+
+function isOver({ state }: Push): boolean {
+  return state.state === 'done' || state.state === 'refused' || state.state === 'failed';
+}
+
+function tell(push: Push, state: PushState): void {
+  push.state = state;
+  for (const wake of push.waiting) wake();
+}
+
+/** Resolves when there is something new, or after a while. */
+function changeOf(push: Push): Promise<void> {
+  if (isOver(push)) return Promise.resolve();
+  return new Promise((done) => {
+    const wake = (): void => {
+      clearTimeout(timer);
+      push.waiting.delete(wake);
+      done();
+    };
+    const timer = setTimeout(wake, WAIT_MS);
+    push.waiting.add(wake);
+  });
+}

@@ -1,0 +1,16 @@
+/** Chosen by this implementation. Times are milliseconds of a monotonic clock. */
+
+/** Asks of one session that wait for their answer; one more is refused with `busy`. */
+export const MAX_ASKS_PER_SESSION = 512;
+/** Bytes of answers to one peer that are in memory: being sent, or not yet acknowledged. */
+export const MAX_ANSWER_BYTES_PER_PEER = 16 * 1024 * 1024;
+/** Answers of one session that are being made at once. */
+export const MAX_ANSWERS_IN_THE_MAKING = 16;
+/** One session sends so many bytes in a turn, so that others have theirs. */
+export const TURN_BYTES = 128 * 1024;
+/** So long without a word, while something is asked, and the oldest ask is sent again to see whether anybody is there. */
+export const SILENCE_MS = 1_000;
+/** Probes without an answer until a handshake begins beside the session, since the other side may have restarted. */
+export const SUSPECT_AFTER_PROBES = 3;
+/** Probes without an answer until the session's streams are given up. */
+export const GIVE_UP_AFTER_PROBES = 7;

@@ -1,0 +1,242 @@
+/**
+ * A model-based controller after BBR (draft-ietf-ccwg-bbr): it measures what the path delivers and its shortest round
+ * trip, and keeps about that product in flight. Losses slow it only where they are more than a path that merely loses
+ * now and then would show.
+ */
+import {
+  type CongestionController,
+  type Feedback,
+  INITIAL_WINDOW,
+  MAXIMUM_WINDOW_BYTES,
+  MINIMUM_WINDOW,
+} from './congestion-controller.ts';
+import { WindowedMax } from './windowed-max.ts';
+
+/** 4 · ln 2: the least that doubles what is delivered each round trip. */
+const STARTUP_GAIN = 2.77;
+const DRAIN_GAIN = 0.5;
+const CWND_GAIN = 2;
+const UP_GAIN = 1.25;
+const DOWN_GAIN = 0.75;
+/** A little below what is delivered, so that a queue does not stay. */
+const PACING_MARGIN = 0.99;
+const FILTER_ROUNDS = 10;
+const MIN_RTT_WINDOW_MS = 10_000;
+/** A round trip that close to the shortest confirms it. */
+const CONFIRMS_MIN_RTT = 17 / 16;
+const PROBE_RTT_MS = 200;
+const PROBE_RTT_GAIN = 0.5;
+/** Between two tries for more. */
+const CRUISE_MS = 1_000;
+const CRUISE_ROUNDS = 30;
+/** Of a round's datagrams lost, what is too many; some more, since chance has its way with few. */
+const LOSS_THRESHOLD = 0.02;
+const LOSS_ALLOWANCE = 6;
+const BETA = 0.7;
+const FULL_PIPE_GROWTH = 1.25;
+const FULL_PIPE_ROUNDS = 3;
+/** Acknowledgements come in clumps, since event loops turn: so much of the rate may be in flight besides. */
+const CLUMP_MS = 2;
+const MAX_EXTRA_ACKED_MS = 100;
+
+type Phase = 'startup' | 'drain' | 'down' | 'cruise' | 'up' | 'probe-rtt';
+
+export class Bbr implements CongestionController {
+  readonly name = 'bbr';
+  #datagramBytes = 1;
+  #phase: Phase = 'startup';
+  #phaseAt = 0;
+  #cwnd = INITIAL_WINDOW;
+  /** Bytes per millisecond. */
+  #bandwidth = new WindowedMax(FILTER_ROUNDS);
+  #minRttMs = Number.POSITIVE_INFINITY;
+  #minRttAt = 0;
+  #smoothedMs = 0;
+  /** What was found to be too much in flight, less a margin; Infinity if nothing was. */
+  #inflightHigh = Number.POSITIVE_INFINITY;
+
+  #rounds = 0;
+  #roundEndsAtDelivered = 0;
+  #roundBeganAtDelivered = 0;
+  #phaseRound = 0;
+  #lostInRound = 0;
+  #mostInFlightInRound = 0;
+  /** Losses of what was sent before the last cut belong to it. */
+  #cutEnd = -1;
+
+  #fullBandwidth = 0;
+  #fullRounds = 0;
+
+  #extraAcked = new WindowedMax(FILTER_ROUNDS);
+  #clumpAt = 0;
+  #clumpBytes = 0;
+
+  get cwnd(): number {
+    return this.#cwnd;
+  }
+
+  get pacingRate(): number {
+    const bandwidth = this.#bandwidth.max;
+    if (bandwidth > 0) return this.#pacingGain * PACING_MARGIN * bandwidth;
+    return this.#smoothedMs > 0 ? (STARTUP_GAIN * this.#cwnd) / this.#smoothedMs : Number.POSITIVE_INFINITY;
+  }
+
+  restart(datagramBytes: number): void {
+    this.#datagramBytes = datagramBytes;
+    this.#phase = 'startup';
+    this.#phaseAt = 0;
+    this.#cwnd = INITIAL_WINDOW * datagramBytes;
+    this.#bandwidth = new WindowedMax(FILTER_ROUNDS);
+    this.#minRttMs = Number.POSITIVE_INFINITY;
+    this.#minRttAt = 0;
+    this.#smoothedMs = 0;
+    this.#inflightHigh = Number.POSITIVE_INFINITY;
+    this.#rounds = 0;
+    this.#roundEndsAtDelivered = 0;
+    this.#roundBeganAtDelivered = 0;
+    this.#phaseRound = 0;
+    this.#lostInRound = 0;
+    this.#mostInFlightInRound = 0;
+    this.#cutEnd = -1;
+    this.#fullBandwidth = 0;
+    this.#fullRounds = 0;
+    this.#extraAcked = new WindowedMax(FILTER_ROUNDS);
+    this.#clumpAt = 0;
+    this.#clumpBytes = 0;
+  }
+
+  onFeedback(feedback: Feedback): void {
+    this.#smoothedMs = feedback.smoothedMs;
+    this.#mostInFlightInRound = Math.max(this.#mostInFlightInRound, feedback.priorInFlight);
+    if (feedback.largestLost > this.#cutEnd) this.#lostInRound += feedback.lostBytes;
+    if (feedback.ackedBytes > 0) {
+      const isRound = feedback.priorDelivered >= this.#roundEndsAtDelivered;
+      if (isRound) this.#rounds++;
+      this.#measure(feedback);
+      if (isRound && this.#phase === 'startup') this.#lookForFullPipe(feedback);
+      this.#checkLoss(feedback);
+      if (isRound) this.#beginRound(feedback.delivered);
+      this.#movePhase(feedback);
+    } else this.#checkLoss(feedback);
+    this.#setWindow(feedback);
+  }
+
+  onPersistentCongestion(): void {
+    this.#cwnd = MINIMUM_WINDOW * this.#datagramBytes;
+  }
+
+  /** What was only late is measured as delivered once it comes; no window was cut for few losses. */
+  onSpuriousLoss(_datagrams: number): void {}
+
+  get #pacingGain(): number {
+    switch (this.#phase) {
+      case 'startup':
+        return STARTUP_GAIN;
+      case 'drain':
+        return DRAIN_GAIN;
+      case 'up':
+        return UP_GAIN;
+      case 'down':
+        return DOWN_GAIN;
+      default:
+        return 1;
+    }
+  }
+
+  /** What the path holds without a queue. */
+  get #product(): number {
+    return this.#minRttMs === Number.POSITIVE_INFINITY ? 0 : this.#bandwidth.max * this.#minRttMs;
+  }
+
+  #measure(feedback: Feedback): void {
+    const { now, rttMs, deliveryRate, ackedBytes } = feedback;
+    if (rttMs > 0) {
+      if (rttMs <= this.#minRttMs * CONFIRMS_MIN_RTT) this.#minRttAt = now;
+      this.#minRttMs = Math.min(this.#minRttMs, rttMs);
+      if (this.#phase === 'probe-rtt') this.#probedRttMs = Math.min(this.#probedRttMs, rttMs);
+    }
+    if (deliveryRate > 0 && (!feedback.isApplicationLimited || deliveryRate >= this.#bandwidth.max))
+      this.#bandwidth.add(deliveryRate, this.#rounds);
+    const expected = this.#bandwidth.max * (now - this.#clumpAt);
+    if (this.#clumpBytes <= expected) {
+      this.#clumpAt = now;
+      this.#clumpBytes = ackedBytes;
+      this.#extraAcked.add(0, this.#rounds);
+    } else {
+      this.#clumpBytes += ackedBytes;
+      const extra = Math.min(this.#clumpBytes - expected, this.#bandwidth.max * MAX_EXTRA_ACKED_MS);
+      this.#extraAcked.add(Math.min(extra, this.#cwnd), this.#rounds);
+    }
+  }
+
+  #probedRttMs = Number.POSITIVE_INFINITY;
+
+  #beginRound(delivered: number): void {
+    this.#roundBeganAtDelivered = delivered;
+    this.#roundEndsAtDelivered = delivered;
+    this.#lostInRound = 0;
+    this.#mostInFlightInRound = 0;
+  }
+
+  #lookForFullPipe(feedback: Feedback): void {
+    if (feedback.isApplicationLimited) return;
+    if (this.#bandwidth.max >= this.#fullBandwidth * FULL_PIPE_GROWTH) {
+      this.#fullBandwidth = this.#bandwidth.max;
+      this.#fullRounds = 0;
+    } else if (++this.#fullRounds >= FULL_PIPE_ROUNDS) this.#enter('drain', feedback.now);
+  }
+
+  #checkLoss(feedback: Feedback): void {
+    if (this.#lostInRound === 0) return;
+    const deliveredInRound = feedback.delivered - this.#roundBeganAtDelivered;
+    const tooMany =
+      LOSS_THRESHOLD * (deliveredInRound + this.#lostInRound) + LOSS_ALLOWANCE * this.#datagramBytes;
+    if (this.#lostInRound <= tooMany) return;
+    this.#cutEnd = feedback.largestSent;
+    this.#lostInRound = 0;
+    const inFlight = Math.min(this.#mostInFlightInRound, this.#inflightHigh);
+    this.#inflightHigh = Math.max(BETA * inFlight, this.#product, MINIMUM_WINDOW * this.#datagramBytes);
+    if (this.#phase === 'startup') this.#enter('drain', feedback.now);
+    else if (this.#phase === 'up') this.#enter('down', feedback.now);
+  }
+
+  #enter(phase: Phase, now: number): void {
+    this.#phase = phase;
+    this.#phaseAt = now;
+    this.#phaseRound = this.#rounds;
+  }
+
+  #movePhase({ now, bytesInFlight, priorInFlight, ackedBytes }: Feedback): void {
+    const product = this.#product;
+    const elapsedMs = now - this.#phaseAt;
+    if (this.#phase === 'drain' || this.#phase === 'down') {
+      if (bytesInFlight <= product) this.#enter('cruise', now);
+    } else if (this.#phase === 'cruise') {
+      if (elapsedMs >= CRUISE_MS || this.#rounds - this.#phaseRound >= CRUISE_ROUNDS) this.#enter('up', now);
+    } else if (this.#phase === 'up') {
+      if (priorInFlight + this.#datagramBytes >= this.#inflightHigh) this.#inflightHigh += ackedBytes / 4;
+      if (elapsedMs > this.#minRttMs && priorInFlight >= UP_GAIN * product) this.#enter('down', now);
+    } else if (this.#phase === 'probe-rtt') {
+      if (elapsedMs < PROBE_RTT_MS || this.#rounds === this.#phaseRound) return;
+      this.#minRttMs = this.#probedRttMs;
+      this.#minRttAt = now;
+      this.#enter('cruise', now);
+      return;
+    }
+    if (this.#phase !== 'startup' && now - this.#minRttAt > MIN_RTT_WINDOW_MS) {
+      this.#probedRttMs = Number.POSITIVE_INFINITY;
+      this.#enter('probe-rtt', now);
+    }
+  }
+
+  #setWindow({ ackedBytes }: Feedback): void {
+    const minimum = MINIMUM_WINDOW * this.#datagramBytes;
+    const slack = this.#extraAcked.max + CLUMP_MS * this.#bandwidth.max;
+    const target = CWND_GAIN * this.#product + slack + minimum;
+    if (this.#phase === 'startup') this.#cwnd += ackedBytes;
+    else this.#cwnd = Math.min(this.#cwnd + ackedBytes, target);
+    let most = Math.min(this.#inflightHigh, MAXIMUM_WINDOW_BYTES);
+    if (this.#phase === 'probe-rtt') most = Math.min(most, PROBE_RTT_GAIN * this.#product);
+    this.#cwnd = Math.max(Math.min(this.#cwnd, most), minimum);
+  }
+}

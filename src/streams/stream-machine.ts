@@ -1,0 +1,322 @@
+/**
+ * Streams over an endpoint: bytes that one side asks for and the other gives, in either role of a session, as one
+ * protocol machine without clock or sockets. What waits for a session, and how much memory a peer takes, is here; the
+ * streams of one session are in `session-streams.ts`.
+ */
+import type { Address } from '../session/address.ts';
+import type { Endpoint } from '../session/endpoint.ts';
+import { DATA_OVERHEAD_BYTES } from '../session/handshake-datagrams.ts';
+import type { Peer } from '../session/peer.ts';
+import type { Session } from '../session/session.ts';
+import { encodeAck, type StreamMessage, type StreamSubject } from '../wire/stream-messages.ts';
+import type { AskedStream, AskSpec } from './asked-stream.ts';
+import {
+  MAX_ANSWER_BYTES_PER_PEER,
+  MAX_ANSWERS_IN_THE_MAKING,
+  SUSPECT_AFTER_PROBES,
+  TURN_BYTES,
+} from './constants.ts';
+import { DatagramSize } from './datagram-size.ts';
+import type { CongestionController } from './recovery/congestion-controller.ts';
+import { Recovery } from './recovery/recovery.ts';
+import { type Content, type IncomingAsk, SessionStreams } from './session-streams.ts';
+
+/** Something that a peer asks for. It is answered once, at any time; nothing happens where nobody waits any more. */
+export interface StreamAsk {
+  readonly peer: Peer;
+  readonly subject: StreamSubject;
+  /** Through which the other side can be asked in turn. */
+  readonly session: Session;
+  answer(bytes: Uint8Array): void;
+  refuse(code: string): void;
+}
+
+/** Whom to ask: a peer by the best session there is, or by those of one of its clients. */
+export interface AskTarget {
+  readonly peer: Peer;
+  /** The client instance whose sessions are meant; null for any. */
+  readonly instance: bigint | null;
+}
+
+export interface StreamMachineOptions {
+  readonly endpoint: Endpoint;
+  readonly controller: () => CongestionController;
+  readonly onAsk: (ask: StreamAsk) => void;
+}
+
+export interface PendingAsk {
+  readonly target: AskTarget;
+  readonly spec: AskSpec;
+  /** When it is lost where no session could be had. */
+  readonly deadline: number;
+  streams: SessionStreams | null;
+  asked: AskedStream | null;
+}
+
+/** The streams of a session, with what its path is like. */
+interface Lane {
+  readonly streams: SessionStreams;
+  address: Address;
+  /** Asks that wait until there is memory for their answers. */
+  readonly queue: IncomingAsk[];
+  making: number;
+  sendAt: number;
+}
+
+export class StreamMachine {
+  readonly #options: StreamMachineOptions;
+  readonly #lanes = new Map<Session, Lane>();
+  /** Those with anything going on. */
+  readonly #active = new Set<Lane>();
+  /** Without a session so far. */
+  readonly #pending = new Set<PendingAsk>();
+  /** Of answers to a peer. */
+  readonly #answerBytes = new Map<Peer, number>();
+
+  constructor(options: StreamMachineOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of answers in memory. */
+  get answerBytes(): number {
+    let sum = 0;
+    for (const bytes of this.#answerBytes.values()) sum += bytes;
+    return sum;
+  }
+
+  // Asking
+
+  /** Asks; `patienceMs` is how long to wait for a session. */
+  ask(target: AskTarget, spec: AskSpec, patienceMs: number, now: number): PendingAsk {
+    const pending: PendingAsk = { target, spec, deadline: now + patienceMs, streams: null, asked: null };
+    if (!this.#assign(pending, now)) {
+      this.#pending.add(pending);
+      if (target.instance === null) this.#options.endpoint.want(target.peer, pending.deadline, now);
+    }
+    return pending;
+  }
+
+  /** It is wanted no more; nothing is settled. */
+  stop(pending: PendingAsk): void {
+    this.#pending.delete(pending);
+    const { streams, asked } = pending;
+    if (streams === null || asked === null) return;
+    streams.stop(asked);
+    this.#wake(streams.session);
+  }
+
+  // Events of the endpoint
+
+  /** An authentic datagram; its messages follow. */
+  onDatagram(session: Session, counter: number, elicitsAck: boolean, now: number): void {
+    this.#laneOf(session, now).streams.received.add(counter, now, elicitsAck);
+  }
+
+  onMessage(session: Session, message: StreamMessage, now: number): void {
+    this.#laneOf(session, now).streams.onMessage(message, now);
+  }
+
+  /** A session can be asked on. */
+  onSession(session: Session, now: number): void {
+    for (const other of this.#active) {
+      // It may be the reason for the new one: what is asked there is better asked anew.
+      const isReplaced = other.streams.session.peer === session.peer && other.streams.session !== session;
+      if (isReplaced && other.streams.recovery.ptoCount > 0 && other.streams.session.role === session.role)
+        this.#giveUp(other);
+    }
+    for (const pending of this.#pending) {
+      if (pending.target.peer === session.peer && this.#assign(pending, now)) this.#pending.delete(pending);
+    }
+  }
+
+  onClosed(session: Session): void {
+    const lane = this.#lanes.get(session);
+    if (lane === undefined) return;
+    this.#lanes.delete(session);
+    this.#active.delete(lane);
+    this.#giveUp(lane);
+  }
+
+  // Time
+
+  nextTimeout(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { streams, sendAt } of this.#active) {
+      next = Math.min(next, streams.nextTimeout(), streams.received.ackDueAt, sendAt);
+    }
+    for (const { deadline } of this.#pending) next = Math.min(next, deadline);
+    return next;
+  }
+
+  timeout(now: number): void {
+    for (const lane of this.#active) {
+      const { streams } = lane;
+      if (streams.nextTimeout() > now) continue;
+      streams.timeout(now);
+      const { session } = streams;
+      if (streams.recovery.ptoCount >= SUSPECT_AFTER_PROBES && session.role === 'initiator')
+        this.#suspect(session.peer, now);
+      if (streams.isSilent) {
+        this.#giveUp(lane);
+        this.#active.delete(lane);
+      }
+    }
+    for (const pending of this.#pending) {
+      if (pending.deadline > now) continue;
+      this.#pending.delete(pending);
+      pending.spec.settle({ ok: false, reason: 'lost' });
+    }
+  }
+
+  /** Hands to the endpoint what may go now. */
+  drain(now: number): void {
+    for (const lane of this.#active) {
+      this.#answerWaiting(lane);
+      this.#sendAck(lane, now);
+      this.#sendStreams(lane, now);
+      if (lane.streams.isIdle) this.#active.delete(lane);
+    }
+  }
+
+  #suspect(peer: Peer, now: number): void {
+    this.#options.endpoint.want(peer, now + SUSPICION_MS, now);
+    this.#options.endpoint.suspect(peer, now);
+  }
+
+  #assign(pending: PendingAsk, now: number): boolean {
+    const { peer, instance } = pending.target;
+    const session = this.#options.endpoint
+      .sessionsWith(peer, now)
+      .find((one) => instance === null || (one.role === 'responder' && one.instance === instance));
+    if (session === undefined) return false;
+    const { streams } = this.#laneOf(session, now);
+    pending.streams = streams;
+    pending.asked = streams.ask(pending.spec, now);
+    return true;
+  }
+
+  #wake(session: Session): void {
+    const lane = this.#lanes.get(session);
+    if (lane !== undefined) this.#active.add(lane);
+  }
+
+  #laneOf(session: Session, now: number): Lane {
+    let lane = this.#lanes.get(session);
+    if (lane === undefined) {
+      lane = this.#newLane(session, now);
+      session.hasStreams = true;
+      this.#lanes.set(session, lane);
+    }
+    this.#active.add(lane);
+    return lane;
+  }
+
+  #newLane(session: Session, now: number): Lane {
+    const size = new DatagramSize(session.maxDatagramBytes);
+    const recovery = new Recovery<Content>({
+      controller: this.#options.controller(),
+      maxDatagramBytes: size.bytes,
+    });
+    const lane: Lane = {
+      streams: new SessionStreams(
+        {
+          session,
+          recovery,
+          size,
+          onAsk: (ask) => lane.queue.push(ask),
+          onAnswered: (bytes) => this.#account(session.peer, -bytes),
+        },
+        now,
+      ),
+      address: session.remote,
+      queue: [],
+      making: 0,
+      sendAt: Number.POSITIVE_INFINITY,
+    };
+    return lane;
+  }
+
+  #giveUp(lane: Lane): void {
+    lane.queue.length = 0;
+    lane.streams.giveUp();
+  }
+
+  // Answering
+
+  /** Has answers made as far as there is memory for them. */
+  #answerWaiting(lane: Lane): void {
+    const { queue } = lane;
+    const { session } = lane.streams;
+    while (queue.length > 0 && lane.making < MAX_ANSWERS_IN_THE_MAKING) {
+      if ((this.#answerBytes.get(session.peer) ?? 0) >= MAX_ANSWER_BYTES_PER_PEER) return;
+      const ask = queue.shift() as IncomingAsk;
+      lane.making++;
+      let isOpen = true;
+      const once = (action: () => void): void => {
+        if (!isOpen) return;
+        isOpen = false;
+        lane.making--;
+        action();
+        if (this.#lanes.get(session) === lane) this.#active.add(lane);
+      };
+      this.#options.onAsk({
+        peer: session.peer,
+        subject: ask.subject,
+        session,
+        answer: (bytes) =>
+          once(() => {
+            if (lane.streams.answer(ask.id, bytes)) this.#account(session.peer, bytes.length);
+          }),
+        refuse: (code) => once(() => lane.streams.refuse(ask.id, code)),
+      });
+    }
+  }
+
+  #account(peer: Peer, bytes: number): void {
+    const sum = (this.#answerBytes.get(peer) ?? 0) + bytes;
+    if (sum > 0) this.#answerBytes.set(peer, sum);
+    else this.#answerBytes.delete(peer);
+  }
+
+  // Sending
+
+  #sendAck({ streams }: Lane, now: number): void {
+    const ack = streams.received.take(now);
+    if (ack !== null) this.#options.endpoint.send(streams.session, encodeAck(ack.delayMs * 1000, ack.ranges));
+  }
+
+  #sendStreams(lane: Lane, now: number): void {
+    const { streams } = lane;
+    const { session, recovery, size } = streams;
+    lane.sendAt = Number.POSITIVE_INFINITY;
+    if (!session.isAlive(now) || (session.role === 'responder' && !session.paths.currentValidated)) return;
+    const address = session.remote;
+    if (address !== lane.address) {
+      lane.address = address;
+      recovery.onPathChange(now);
+      size.reset();
+    }
+    for (let sent = 0; streams.hasSomethingToSend; ) {
+      if (!recovery.maySend(size.bytes, now)) {
+        lane.sendAt = recovery.nextSendAt(size.bytes, now);
+        return;
+      }
+      if (sent >= TURN_BYTES) {
+        lane.sendAt = now;
+        return;
+      }
+      const bytes = recovery.ptoCount > 0 ? size.smallest : size.next();
+      const filling = streams.fill(bytes - DATA_OVERHEAD_BYTES);
+      if (filling === null) break;
+      const counter = session.sent;
+      const { parts, content } = filling;
+      content.bytes = this.#options.endpoint.sendNow(session, parts, content.frames.length, bytes);
+      recovery.onSent(counter, content.bytes, content, now);
+      sent += content.bytes;
+    }
+    recovery.onApplicationLimited();
+  }
+}
+
+/** How long a handshake is tried beside a session that is silent. */
+const SUSPICION_MS = 10_000;
