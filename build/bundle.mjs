@@ -51,7 +51,8 @@ await build({
   entryPoints: [ENTRY],
   outfile: OUTPUT,
   bundle: true,
-  external: ['uqr'], // its 12 kB cost every start 3 ms, and only --qr needs it
+  // Their kilobytes would cost every start milliseconds; only --qr needs the one, and who looks into the LAN the other.
+  external: ['uqr', 'multicast-dns'],
   platform: 'node',
   format: 'esm',
   target: 'node20.19',

@@ -31,6 +31,8 @@ export { type AddOptions, Shelf, type ShelfOptions, type Skipped } from './files
 export type { SourceLoss } from './files/source.ts';
 export type { Conflict } from './files/target.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
+export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
+export { LastSeen, type Sighting } from './last-seen.ts';
 export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';
 export { Courier, type CourierOptions } from './messages/courier.ts';
 export { type Correspondent, deliver, fetchMail, keepFetching } from './messages/delivery.ts';
@@ -38,6 +40,8 @@ export { isTime, MAX_TEXT_BYTES, type Message } from './messages/message.ts';
 export { MessageStore } from './messages/message-store.ts';
 export { Metrics, type MetricsSource, serveMetrics } from './metrics.ts';
 export { type LoadOptions, loadCommands } from './own-commands/load.ts';
+export { DEFAULT_RELAY_BYTES_PER_SECOND } from './p2p/constants.ts';
+export type { PathKind } from './p2p/path-notes.ts';
 export {
   DEFAULT_PAIRING_PORT,
   type PairingNews,
@@ -50,8 +54,10 @@ export { checkPeerName } from './peer-name.ts';
 export { type Ping, type PingOptions, type PingSummary, pingPeer } from './ping.ts';
 export {
   type Answer,
+  type PathInfo,
   type PeerOptions,
   type Reachability,
+  type ReachOptions,
   RemotePeer,
   RequestError,
   type RequestOptions,

@@ -5,7 +5,7 @@ import { RequestClient } from './rpc/request-client.ts';
 import { RequestServer, type RequestServerOptions } from './rpc/request-server.ts';
 import type { Address, Transmit } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
-import { Endpoint, type EndpointOptions } from './session/endpoint.ts';
+import { Endpoint, type EndpointEvent, type EndpointOptions } from './session/endpoint.ts';
 import type { Peer } from './session/peer.ts';
 import type { CongestionController } from './streams/recovery/congestion-controller.ts';
 import { Cubic } from './streams/recovery/cubic.ts';
@@ -20,6 +20,8 @@ export type ProtocolMachineOptions = Omit<EndpointOptions, 'admits'> &
     readonly onAsk?: (ask: StreamAsk) => void;
     /** Told of every datagram that is dropped; nobody else is. */
     readonly onDrop?: (reason: DropReason, from: Address) => void;
+    /** Told of every event, for what stands on sessions beside requests. */
+    readonly onEvent?: (event: EndpointEvent, now: number) => void;
   };
 
 export class ProtocolMachine {
@@ -28,9 +30,11 @@ export class ProtocolMachine {
   readonly streams: StreamMachine;
   readonly #server: RequestServer;
   readonly #onDrop: ProtocolMachineOptions['onDrop'];
+  readonly #onEvent: ProtocolMachineOptions['onEvent'];
 
   constructor(options: ProtocolMachineOptions) {
     this.#onDrop = options.onDrop;
+    this.#onEvent = options.onEvent;
     this.endpoint = new Endpoint({ ...options, admits: (peer) => this.#server.admits(peer) });
     this.client = new RequestClient(this.endpoint, options.random);
     this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
@@ -132,6 +136,7 @@ export class ProtocolMachine {
           this.streams.onSession(event.session, now);
           break;
       }
+      this.#onEvent?.(event, now);
     }
   }
 }

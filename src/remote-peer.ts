@@ -1,6 +1,7 @@
 /** A peer as the user of an endpoint sees it: asked by name, its address looked up when it is needed. */
 import type { PresharedKey, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
+import type { PathKind } from './p2p/path-notes.ts';
 import type { RequestProgress } from './rpc/outcome.ts';
 import { EVERY_COMMAND, type Permissions } from './rpc/permissions.ts';
 import type { Address } from './session/address.ts';
@@ -43,8 +44,27 @@ export interface Reachability {
   readonly result: ProbeResult;
 }
 
+/** How a peer is reached. */
+export interface PathInfo {
+  /** `lan`: found in the same network; `punched`: introduced, through NATs; `relayed`: by the peer `via`. */
+  readonly kind: PathKind;
+  /** Where datagrams to it go: of a relay, that of the relay. */
+  readonly address: Address;
+  /** The peer that introduced, or relays. */
+  readonly via?: string;
+  /** Smoothed; null where nothing was asked of it yet. */
+  readonly roundTripMs: number | null;
+}
+
+export interface ReachOptions {
+  /** Milliseconds; 10,000 if not given. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 const UNLIMITED: Permissions = { allow: [EVERY_COMMAND], deny: [] };
 const DEFAULT_TIMEOUT_MS = 5_000;
+const DEFAULT_REACH_MS = 10_000;
 
 interface Failure {
   readonly progress: RequestProgress;
@@ -107,6 +127,10 @@ interface PeerActions {
   remove(): void;
   ask(request: StreamRequest): Promise<StreamResult>;
   roundTripMs(): number | null;
+  hasAddress(): boolean;
+  reach(timeoutMs: number, signal: AbortSignal | undefined): Promise<PathInfo | null>;
+  path(): PathInfo | null;
+  suggest(kind: PathKind, addresses: readonly Address[]): void;
 }
 
 /** A peer of an endpoint. */
@@ -170,6 +194,7 @@ export class RemotePeer {
   }
 
   #resolve(timeoutMs: number): Promise<void> {
+    if (this.at === undefined && this.#actions.hasAddress()) return Promise.resolve(); // it was found
     const resolving: Promise<void> = this.#actions.resolve(this.#address(), timeoutMs).then(() => {
       if (this.#resolving === resolving) this.#isResolved = true; // else something failed meanwhile
     });
@@ -222,6 +247,40 @@ export class RemotePeer {
    */
   async probe(waitMs = 500): Promise<Reachability[]> {
     return this.#actions.probe(this.#address(), waitMs);
+  }
+
+  /**
+   * Finds a way to the peer: its address, where it was seen last or in the local network, an introduction by a peer that
+   * both trust, or a relay by that one. While it is relayed, a better way is looked for; requests take it by themselves.
+   *
+   * @throws UdpToolError `no-answer` when there is none in time, `aborted`, `closed`
+   */
+  async reach({ timeoutMs = DEFAULT_REACH_MS, signal }: ReachOptions = {}): Promise<PathInfo> {
+    const path = await this.#actions.reach(timeoutMs, signal);
+    if (path !== null) return path;
+    throw new UdpToolError('no-answer', `No way to "${this.name}" was found within ${timeoutMs / 1000} s.`, {
+      hint: 'It must run "udp-tool serve" or "share", and where it is behind a NAT, both need a peer in common with an open port.',
+    });
+  }
+
+  /** The way there is now; null where none is known. */
+  get path(): PathInfo | null {
+    return this.#actions.path();
+  }
+
+  /** It may be found at these addresses too. Nothing is believed of them: who is there has to have its key. */
+  suggest(kind: PathKind, addresses: readonly Address[]): void {
+    this.#actions.suggest(kind, addresses);
+  }
+
+  /** Looks its name up, where it has one and nothing is known of it; whether it resolves shows later. @internal */
+  async lookUp(timeoutMs: number): Promise<void> {
+    if (this.at === undefined || this.#isResolved) return;
+    try {
+      await (this.#resolving ??= this.#resolve(timeoutMs));
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   /** Smoothed, of what was asked of it; null before that. */

@@ -6,9 +6,15 @@ import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
 import { FairTurns } from './fair-turns.ts';
-import { ProtocolMachine } from './protocol-machine.ts';
+import { DEFAULT_RELAY_BYTES_PER_SECOND } from './p2p/constants.ts';
+import { MEET } from './p2p/introduction.ts';
+import { announcedBy, announcedTags } from './p2p/lan-tags.ts';
+import type { RelayTraffic } from './p2p/links.ts';
+import { P2pMachine } from './p2p/p2p-machine.ts';
+import type { Path } from './p2p/path-notes.ts';
 import {
   type Answer,
+  type PathInfo,
   type PeerOptions,
   type Question,
   type Reachability,
@@ -28,6 +34,7 @@ import type { StreamResult } from './streams/asked-stream.ts';
 import type { StreamAsk } from './streams/stream-machine.ts';
 import { type Clock, monotonicClock } from './transport/clock.ts';
 import { Driver } from './transport/driver.ts';
+import { reachableAddresses } from './transport/interfaces.ts';
 import { probePort } from './transport/probe.ts';
 import { random } from './transport/random.ts';
 import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
@@ -35,6 +42,9 @@ import { type Traffic, UdpSocket } from './transport/udp-socket.ts';
 import { UNLOGGED } from './watching/polls.ts';
 import type { StreamSubject } from './wire/stream-messages.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
+
+/** For a name to be looked up, where other ways to the peer may be tried. */
+const LOOK_UP_MS = 2_000;
 
 /** A request that was answered, for logs. */
 export interface RequestLog {
@@ -71,6 +81,8 @@ export interface EndpointStats {
   readonly drops: Readonly<Record<DropReason, number>>;
   readonly received: Traffic;
   readonly sent: Traffic;
+  /** For peers of this one, in both directions. */
+  readonly relayed: RelayTraffic;
 }
 
 export interface UdpEndpointOptions {
@@ -88,6 +100,13 @@ export interface UdpEndpointOptions {
   /** What peers may call; those that come with udp-tool if not given. */
   readonly commands?: readonly Command[];
   readonly onRequest?: (log: RequestLog) => void;
+  /** Whether peers that trust each other may find each other by this one; they may if not given. */
+  readonly introduces?: boolean;
+  /**
+   * What goes through this one between peers that cannot reach each other otherwise, in bytes a second: 1,000,000 if not
+   * given, 0 for nothing. It cannot read what it relays.
+   */
+  readonly relayBytesPerSecond?: number;
   /** Called for every datagram that is dropped: often, while somebody floods. */
   readonly onDrop?: (drop: Drop) => void;
   /**
@@ -123,7 +142,7 @@ function openSocket({ worker, sockets = [], ...own }: UdpEndpointOptions): Promi
 
 export class UdpEndpoint implements AsyncDisposable {
   readonly publicKey: PublicKey;
-  readonly #machine: ProtocolMachine;
+  readonly #machine: P2pMachine;
   readonly #socket: UdpSocket;
   readonly #driver: Driver;
   readonly #clock: Clock;
@@ -133,6 +152,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #runner = new CommandRunner(this.#closing.signal, random);
   readonly #answersOnly: boolean;
   readonly #turns: FairTurns<Peer>;
+  readonly #onPath = new Set<(peer: RemotePeer, path: PathInfo) => void>();
   #onStream: (question: StreamQuestion) => void = ({ refuse }) => refuse('unknown');
 
   /** @internal Use {@link createEndpoint}. */
@@ -148,9 +168,16 @@ export class UdpEndpoint implements AsyncDisposable {
     this.serve(options.commands ?? builtinCommands);
     const { onRequest, onDrop, worker } = options;
     this.#answersOnly = worker !== undefined;
-    this.#machine = new ProtocolMachine({
+    this.#machine = new P2pMachine({
       keyPair: options.keyPair,
       random,
+      ownAddresses: () => reachableAddresses(this.addresses),
+      // Which worker a peer's datagrams reach is the kernel's choice: two peers would wait at two of them.
+      introduces: worker === undefined && (options.introduces ?? true),
+      relayBytesPerSecond: options.relayBytesPerSecond ?? DEFAULT_RELAY_BYTES_PER_SECOND,
+      onEvent: (event) => {
+        if (event.type === 'confirmed') this.#tellPath(event.session.peer);
+      },
       command: (peer, name) => {
         const caller = this.#byPeer.get(peer);
         return caller === undefined ? undefined : this.#runner.command(caller, name);
@@ -166,7 +193,7 @@ export class UdpEndpoint implements AsyncDisposable {
       ...(onDrop && { onDrop: (reason, from) => onDrop({ reason, from }) }),
       ...(onRequest && {
         onRequest: (peer, command, result) => {
-          if (UNLOGGED.includes(command)) return;
+          if (command === MEET || UNLOGGED.includes(command)) return;
           const error = result.ok ? undefined : result.error;
           const isDenied = error?.code === 'unknown-command' && this.#runner.has(command);
           onRequest({ peer: this.#nameOf(peer), command, error, isDenied });
@@ -197,6 +224,7 @@ export class UdpEndpoint implements AsyncDisposable {
       drops: { ...endpoint.drops },
       received: { ...received },
       sent: { ...sent },
+      relayed: { ...this.#machine.relayTraffic },
     };
   }
 
@@ -224,6 +252,13 @@ export class UdpEndpoint implements AsyncDisposable {
       probe: (address, waitMs) => this.#probe(address, waitMs),
       remove: () => this.#removePeer(options.name, core),
       roundTripMs: () => core.rtt.smoothed,
+      hasAddress: () => core.addresses.length > 0,
+      reach: (timeoutMs, signal) => this.#reach(core, timeoutMs, signal),
+      path: () => this.#pathInfo(this.#machine.finder.pathTo(core, this.#clock.now())),
+      suggest: (kind, addresses) => {
+        this.#machine.finder.suggest(core, kind, addresses, this.#clock.now());
+        this.#driver.wake();
+      },
       ask: (question) => this.#ask(core, question),
     });
     this.#peers.set(options.name, peer);
@@ -234,6 +269,34 @@ export class UdpEndpoint implements AsyncDisposable {
   /** Replaces what peers may call, from the next request on. */
   serve(commands: readonly Command[]): void {
     this.#runner.serve(commands);
+  }
+
+  /**
+   * Waits to be found by peers, at every peer that has an address: so they may reach this machine behind a NAT. Names are
+   * looked up; one that resolves later is found by calling it again.
+   */
+  async stayReachable(timeoutMs = LOOK_UP_MS): Promise<void> {
+    this.#refuseIfAnswersOnly();
+    await this.#lookUpAll(timeoutMs);
+    if (this.#closing.signal.aborted) return;
+    this.#machine.reachable.start(this.#clock.now());
+    this.#driver.wake();
+  }
+
+  /** The tags by which its peers recognise an announcement of it in a local network. @internal */
+  announcedTags(nonce: Uint8Array): Uint8Array[] {
+    return announcedTags(this.#machine.endpoint.peers, this.publicKey, nonce, random);
+  }
+
+  /** The peer whose announcement that is. @internal */
+  announcedBy(nonce: Uint8Array, tags: readonly Uint8Array[]): RemotePeer | undefined {
+    const core = announcedBy(this.#machine.endpoint.peers, nonce, tags);
+    return core === undefined ? undefined : this.#byPeer.get(core);
+  }
+
+  /** Tells of each path to a peer over which a handshake of this side went through. */
+  onPath(listener: (peer: RemotePeer, path: PathInfo) => void): void {
+    this.#onPath.add(listener);
   }
 
   /** Replaces what peers are given that ask for streams (PROTOCOL §8.6). */
@@ -273,11 +336,7 @@ export class UdpEndpoint implements AsyncDisposable {
   ): Promise<Answer> {
     return new Promise((answer, reject) => {
       if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
-      if (this.#answersOnly) {
-        throw new UdpToolError('bad-usage', 'A worker answers its peers and cannot ask them.', {
-          hint: 'Ask with an endpoint of its own: createEndpoint without `worker`.',
-        });
-      }
+      this.#refuseIfAnswersOnly();
       if (signal?.aborted) {
         throw new UdpToolError('aborted', 'The request was aborted.', { cause: signal.reason });
       }
@@ -294,17 +353,40 @@ export class UdpEndpoint implements AsyncDisposable {
         reject(error);
       };
       const abort = (): void => {
-        this.#machine.client.cancel(request);
+        this.#machine.requests.client.cancel(request);
         const error = new UdpToolError('aborted', 'The request was aborted.', { cause: signal?.reason });
         // Silent so far: its address may be another one by now.
         if (request.unanswered > 1) onError(error);
         reject(error);
       };
-      const request = this.#machine.client.request(
+      const request = this.#machine.requests.client.request(
         { peer, command, args, timeoutMs, settle },
         this.#clock.now(),
       );
       signal?.addEventListener('abort', abort, { once: true });
+      this.#driver.wake();
+    });
+  }
+
+  async #reach(core: Peer, timeoutMs: number, signal: AbortSignal | undefined): Promise<PathInfo | null> {
+    this.#refuseIfAnswersOnly();
+    // Whoever may introduce is looked up meanwhile.
+    void this.#lookUpAll(LOOK_UP_MS);
+    await this.#byPeer.get(core)?.lookUp(LOOK_UP_MS);
+    if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
+    return new Promise((done, fail) => {
+      const abort = (): void => {
+        giveUp();
+        fail(new UdpToolError('aborted', 'The search was aborted.', { cause: signal?.reason }));
+      };
+      const settle = (path: Path | null): void => {
+        signal?.removeEventListener('abort', abort);
+        done(this.#pathInfo(path));
+      };
+      let giveUp = (): void => {};
+      if (signal?.aborted) return abort();
+      signal?.addEventListener('abort', abort, { once: true });
+      giveUp = this.#machine.finder.reach(core, timeoutMs, settle, this.#clock.now());
       this.#driver.wake();
     });
   }
@@ -319,11 +401,11 @@ export class UdpEndpoint implements AsyncDisposable {
         return;
       }
       const abort = (): void => {
-        this.#machine.streams.stop(pending);
+        this.#machine.requests.streams.stop(pending);
         this.#driver.wake();
         settle({ ok: false, reason: 'lost' });
       };
-      const pending = this.#machine.streams.ask(
+      const pending = this.#machine.requests.streams.ask(
         { peer, instance: route?.instance ?? null },
         {
           subject,
@@ -340,6 +422,37 @@ export class UdpEndpoint implements AsyncDisposable {
       signal?.addEventListener('abort', abort, { once: true });
       this.#driver.wake();
     });
+  }
+
+  async #lookUpAll(timeoutMs: number): Promise<void> {
+    await Promise.all(this.peers.map((peer) => peer.lookUp(timeoutMs)));
+  }
+
+  #refuseIfAnswersOnly(): void {
+    if (!this.#answersOnly) return;
+    throw new UdpToolError('bad-usage', 'A worker answers its peers and cannot ask them.', {
+      hint: 'Ask with an endpoint of its own: createEndpoint without `worker`.',
+    });
+  }
+
+  #tellPath(core: Peer): void {
+    const peer = this.#byPeer.get(core);
+    const path = peer?.path;
+    if (peer === undefined || !path) return;
+    for (const listener of this.#onPath) listener(peer, path);
+  }
+
+  #pathInfo(path: Path | null): PathInfo | null {
+    if (path === null) return null;
+    const { kind, address, via, roundTripMs } = path;
+    const viaName = via === undefined ? undefined : this.#byPeer.get(via)?.name;
+    return {
+      kind,
+      // That of the relay, where one is between.
+      address: kind === 'relayed' ? (via?.current?.address ?? address) : address,
+      ...(viaName !== undefined && { via: viaName }),
+      roundTripMs,
+    };
   }
 
   #answerStream({ peer, subject, session, answer, refuse }: StreamAsk): void {

@@ -9,7 +9,7 @@ export async function openKeyStore({ keys }: KeyOptions): Promise<KeyStore> {
   return new KeyStore(await keyFolder(keys), await secretCredential());
 }
 
-/** Where messages are kept: in the key folder, or in the one that systemd gives a service that may not write there. */
+/** Where messages are kept, and where peers were seen: in the key folder, or in the one that systemd gives a service that may not write there. */
 export function messageFolder({ dir }: KeyStore): string {
   const [state] = (process.env['STATE_DIRECTORY'] ?? '').split(':');
   return state || dir;

@@ -17,6 +17,7 @@ export const FILES: readonly Line[] = [
   ['secret.key', 'in the key folder: the secret key of this machine, for its owner alone'],
   ['peers.toml', 'in the key folder: the peers, as text that a person may edit'],
   ['inbox/, outbox/', 'in the key folder: messages, sealed, until they are read or delivered'],
+  ['seen.json', 'in the key folder: where peers were found last, to look for them there again'],
   ['./keys', 'the key folder of a checkout, or where it holds your key'],
   ['~/.config/udp-tool', 'the key folder elsewhere, under XDG_CONFIG_HOME where that is set'],
   ['/etc/udp-tool', 'the key folder of a service that was installed with --system'],
@@ -30,7 +31,7 @@ export const ENVIRONMENT: readonly Line[] = [
     'CREDENTIALS_DIRECTORY',
     'set by systemd: where it holds udp-tool.secret.key, that is the secret key, instead of the one in the key folder',
   ],
-  ['STATE_DIRECTORY', 'set by systemd: where messages are kept, instead of in the key folder'],
+  ['STATE_DIRECTORY', 'set by systemd: where messages and seen.json are kept, instead of in the key folder'],
   [
     'LISTEN_FDS, LISTEN_PID',
     'set by systemd: "serve" answers on the sockets that it was given, instead of opening its own',

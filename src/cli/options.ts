@@ -1,7 +1,7 @@
 /** Options that several verbs have; what their readers refuse is a usage error. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_PORT, type HostPort, MAX_WORKERS } from '../index.ts';
+import { DEFAULT_PORT, DEFAULT_RELAY_BYTES_PER_SECOND, type HostPort, MAX_WORKERS } from '../index.ts';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
@@ -35,6 +35,23 @@ export function commandsOption(): Option {
 export function metricsOption(): Option {
   const description = 'offer numbers to Prometheus there, by HTTP: 127.0.0.1:9464';
   return new Option('--metrics <address:port>', description).argParser(ownAddressAndPort);
+}
+
+export function lanOption(): Option {
+  return new Option('--no-lan', 'do not look for peers in the local network, nor be found there');
+}
+
+export function introduceOption(): Option {
+  return new Option('--no-introduce', 'do not help peers that trust each other to find each other');
+}
+
+export function relayOptions(): [Option, Option] {
+  const description =
+    'what peers that cannot reach each other may send through this machine, 500k or 2M bytes a second';
+  return [
+    new Option('--relay <rate>', description).argParser(rate).default(DEFAULT_RELAY_BYTES_PER_SECOND, '1M'),
+    new Option('--no-relay', 'relay nothing'),
+  ];
 }
 
 /** In seconds; read as milliseconds. */

@@ -15,6 +15,7 @@ import { addMsg } from './msg.ts';
 import { note } from './output.ts';
 import { addPair } from './pair.ts';
 import { addPeer } from './peer.ts';
+import { addPeers } from './peers.ts';
 import { addPing } from './ping.ts';
 import { addPush } from './push.ts';
 import { addSend } from './send.ts';
@@ -28,6 +29,7 @@ const VERBS = [
   addKeygen,
   addPair,
   addPeer,
+  addPeers,
   addServe,
   addService,
   addSend,

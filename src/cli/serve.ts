@@ -14,13 +14,17 @@ import {
   WorkerSeat,
 } from '../index.ts';
 import { aborted, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
+import { FindPaths } from './find-paths.ts';
 import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
 import {
   commandsOption,
   hostOption,
+  introduceOption,
   keysOption,
+  lanOption,
   metricsOption,
   portOption,
+  relayOptions,
   workersOption,
 } from './options.ts';
 import { atHangup, commandReloader } from './reload.ts';
@@ -36,9 +40,13 @@ export interface ServeOptions extends KeyOptions, ReportOptions {
   readonly workers: number;
   readonly commands: readonly string[];
   readonly metrics?: HostPort;
+  readonly introduce: boolean;
+  readonly relay: number | false;
+  readonly lan: boolean;
 }
 
 export function addServe(program: Command): void {
+  const [relay, noRelay] = relayOptions();
   program
     .command('serve')
     .description('answer the peers, until Ctrl-C; at SIGHUP read the commands and the peer book anew')
@@ -48,6 +56,10 @@ export function addServe(program: Command): void {
     .addOption(commandsOption())
     .addOption(keysOption())
     .addOption(metricsOption())
+    .addOption(introduceOption())
+    .addOption(relay)
+    .addOption(noRelay)
+    .addOption(lanOption())
     .option('--explain', 'who it was whose datagrams were dropped, and why; never told to him')
     .option('-v, --verbose', 'one line a request, and what was dropped and why')
     .option('--json', 'one object a line on stdout, whose "event" says what it is (docs/operations.md)')
@@ -96,6 +108,8 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     port: options.port,
     ...(options.host === undefined ? {} : { ip: options.host }),
     sockets,
+    introduces: options.introduce,
+    relayBytesPerSecond: options.relay || 0,
     onRequest({ peer, command, error, isDenied }) {
       const request = { peer, command, error: error?.code, isDenied };
       report.request(request);
@@ -110,12 +124,22 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     options.commands,
     commands.filter((command) => !ours.includes(command)),
   );
+  await using paths = await FindPaths.begin({
+    endpoint,
+    folder: messageFolder(store),
+    lan: options.lan,
+    announces: true,
+    onTrouble: (text) => report.line(text),
+  });
+  void endpoint.stayReachable();
   let told = bookOf(peers);
   const follower = {
     onBook(book: Book): void {
       report.peers(bookChanges(told, book), book.size);
       told = book;
       courier?.peersChanged();
+      paths.suggest(endpoint);
+      void endpoint.stayReachable();
     },
     onTrouble: (text: string) => report.line(text),
   };

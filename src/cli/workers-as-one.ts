@@ -136,5 +136,6 @@ function sum(all: readonly EndpointStats[]): EndpointStats {
     drops: add((stats) => stats.drops),
     received: add((stats) => stats.received),
     sent: add((stats) => stats.sent),
+    relayed: add((stats) => stats.relayed),
   };
 }

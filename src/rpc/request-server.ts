@@ -38,6 +38,8 @@ export interface Call {
   readonly peer: Peer;
   readonly command: Command;
   readonly args: Record<string, CborValue>;
+  /** That it first came by. */
+  readonly session: ResponderSession;
 }
 
 export interface RequestServerOptions {
@@ -214,7 +216,7 @@ export class RequestServer {
     }
     record.running++;
     entry.running = true;
-    execute({ peer, command, args }, (result) => {
+    execute({ peer, command, args, session: entry.session }, (result) => {
       if (!entry.running) return; // a command has one outcome
       record.running--;
       entry.running = false;

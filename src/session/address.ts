@@ -17,6 +17,30 @@ export function isIPv6Address(ip: string): boolean {
   return ip.includes(':');
 }
 
+/**
+ * Where there is no address of a peer but a relay: what is sent there goes as a RELAY over that link of the peer with
+ * that index (PROTOCOL §10.4). No literal address looks like it.
+ */
+export function relayAddress({ relay, link }: RelayLink): Address {
+  return { ip: `relay-${relay}-${link}`, port: 1 };
+}
+
+export interface RelayLink {
+  /** The relay's index among our peers. */
+  readonly relay: number;
+  readonly link: number;
+}
+
+export function isRelayAddress({ ip }: Address): boolean {
+  return ip.startsWith('relay-');
+}
+
+/** Null for an address of the network. */
+export function relayLinkOf({ ip }: Address): RelayLink | null {
+  const [, relay, link] = /^relay-(\d+)-(\d+)$/.exec(ip) ?? [];
+  return link === undefined ? null : { relay: Number(relay), link: Number(link) };
+}
+
 /** A datagram to send. */
 export interface Transmit {
   readonly datagram: Uint8Array;

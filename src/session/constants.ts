@@ -35,5 +35,11 @@ export const HELLO_LIFETIME_MS = 30_000;
 /** How often dead sessions are looked for; they are refused at once all the same. */
 export const SWEEP_INTERVAL_MS = 10_000;
 export const MAX_ADDRESSES_PER_PEER = 8;
+/** Addresses kept of those where a peer was found. */
+export const MAX_FOUND_ADDRESSES = 2;
+/** HELLOs of a trial, so many to each of its addresses, and what the first pause is; each next one is twice as long. */
+export const MAX_TRIAL_TRIES = 5;
+export const TRIAL_INTERVAL_MS = 300;
+export const MAX_TRIALS_PER_PEER = 4;
 /** Encoded messages that wait in one session for the end of a turn. */
 export const MAX_OUTBOX_BYTES = 1024 * 1024;

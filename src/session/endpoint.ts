@@ -5,7 +5,7 @@
  * Put in: `receive`, `send`, `timeout`, each with the time in milliseconds of a monotonic clock. Take out: events
  * from `takeEvents`, datagrams from `drain`, and from `nextTimeout` when to call `timeout`.
  */
-import { idAt } from '../bytes.ts';
+import { equalBytes, idAt } from '../bytes.ts';
 import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
 import { UdpToolError } from '../errors.ts';
 import {
@@ -120,7 +120,8 @@ export class Endpoint {
       transmit: (transmit) => this.#sender.push(transmit),
       onSession: (session, now) => {
         this.#addSession(session, now);
-        this.#events.push({ type: 'ready', session });
+        // A trial carries nothing before it is confirmed.
+        if (session.peer.unconfirmed === session) this.#events.push({ type: 'ready', session });
         this.#sender.wants(session); // an OPEN must follow even if there is nothing to say
       },
       sendOpen: (session) => this.#sender.wants(session),
@@ -170,7 +171,7 @@ export class Endpoint {
   removePeer(peer: Peer): void {
     this.#peers.delete(peer.index);
     this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
-    this.#initiator.abandon(peer);
+    this.#initiator.abandonAll(peer);
     for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
     peer.wipe();
   }
@@ -180,7 +181,7 @@ export class Endpoint {
   }
 
   setAddresses(peer: Peer, addresses: readonly Address[]): void {
-    peer.addresses = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
+    peer.configured = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
   }
 
   // Sending
@@ -208,11 +209,45 @@ export class Endpoint {
     return this.#initiator.sessionsTo(peer, now);
   }
 
+  /**
+   * Tries whether the peer is at one of these addresses: a handshake of its own, a few HELLOs to each of them, beside
+   * whatever goes on. The session replaces the one there is once it is confirmed, and not before (PROTOCOL §10.4).
+   */
+  tryPath(peer: Peer, addresses: readonly Address[], now: number): void {
+    this.#initiator.tryPath(peer, addresses, now);
+  }
+
+  /**
+   * The sessions with a peer that are known to work, in either role. The best first: those without a relay, of them the
+   * one that this side began, then the newest. A peer may have several processes, each with sessions of its own.
+   */
+  sessionsWith(peer: Peer, now: number): Session[] {
+    const inbound = [...peer.inbound].sort((a, b) => b.createdAt - a.createdAt);
+    const sessions = peer.current === null ? inbound : [peer.current, ...inbound];
+    return sessions
+      .filter((session) => session.isAlive(now))
+      .sort((a, b) => Number(b.isDirect) - Number(a.isDirect));
+  }
+
+  get peers(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  /** The peer that we trust by that key. */
+  peerWith(publicKey: Uint8Array): Peer | undefined {
+    for (const peer of this.#peers.values()) if (equalBytes(peer.publicKey.bytes, publicKey)) return peer;
+    return undefined;
+  }
+
+  peerAt(index: number): Peer | undefined {
+    return this.#peers.get(index);
+  }
+
   /** Queues an encoded message; `to` is where its answer is awaited, for a responder's session. */
   send(session: Session, message: Uint8Array, to?: Address): void {
     if (!this.#sessions.has(session.localId)) return;
     const isResponder = session.role === 'responder';
-    this.#sender.queue(session, message, (isResponder ? to : undefined) ?? addressOf(session));
+    this.#sender.queue(session, message, (isResponder ? to : undefined) ?? session.remote);
   }
 
   /**
@@ -223,28 +258,7 @@ export class Endpoint {
    */
   sendNow(session: Session, messages: readonly Uint8Array[], count: number, maxBytes: number): number {
     if (!this.#sessions.has(session.localId)) return 0;
-    return this.#sender.transmit(
-      session,
-      messages,
-      addressOf(session),
-      maxBytes - DATA_OVERHEAD_BYTES,
-      count,
-    );
-  }
-
-  /**
-   * The sessions with a peer that are known to work, in either role, the newest of each role, those that this side
-   * began first.
-   */
-  sessionsWith(peer: Peer, now: number): Session[] {
-    const sessions: Session[] = [];
-    if (peer.current?.isAlive(now)) sessions.push(peer.current);
-    let newest: ResponderSession | null = null;
-    for (const session of peer.inbound) {
-      if (session.isAlive(now) && session.createdAt >= (newest?.createdAt ?? 0)) newest = session;
-    }
-    if (newest !== null) sessions.push(newest);
-    return sessions;
+    return this.#sender.transmit(session, messages, session.remote, maxBytes - DATA_OVERHEAD_BYTES, count);
   }
 
   /** Everything that is to be sent now, messages of one session together in as few datagrams as fit. */
@@ -266,7 +280,7 @@ export class Endpoint {
         this.send(session, goodbye);
     }
     const transmits = this.drain(now);
-    for (const peer of this.#peers.values()) this.#initiator.abandon(peer);
+    for (const peer of this.#peers.values()) this.#initiator.abandonAll(peer);
     for (const session of this.#sessions.values()) this.#drop(session, false);
     for (const peer of this.#peers.values()) peer.wipe();
     this.#peers.clear();
@@ -442,8 +456,10 @@ export class Endpoint {
   ): void {
     if (session.role === 'initiator') {
       if (!session.confirmed) {
+        const isFirstToSendOn = session.peer.current === null && session.peer.unconfirmed !== session;
         this.#initiator.confirm(session, now);
         this.#events.push({ type: 'confirmed', session });
+        if (isFirstToSendOn) this.#events.push({ type: 'ready', session });
       }
     } else if (session.paths.received(from, length, newest, now)) {
       this.#challengePath(session, from, now);
@@ -504,11 +520,6 @@ export class Endpoint {
     // In a datagram of its own: behind a large answer, the limit of the path would hold it back.
     this.#sender.transmit(session, [encodeMessage({ type: MessageType.PATH_CHALLENGE, data })], to);
   }
-}
-
-/** Where the other side of a session is. */
-export function addressOf(session: Session): Address {
-  return session.role === 'initiator' ? session.address : session.paths.current;
 }
 
 /** Whether a datagram is on its way to the other worker that gave its session's id; nobody gave an invented one. */

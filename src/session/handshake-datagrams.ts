@@ -9,6 +9,7 @@ import {
   HEADER_BYTES,
   handshakeHeader,
   MAX_DATAGRAM_BYTES,
+  MAX_RELAY_DATAGRAM_BYTES,
   sessionHeader,
 } from '../wire/header.ts';
 import { BOOT_BYTES } from '../wire/messages.ts';
@@ -29,6 +30,8 @@ export const OPEN_BOX_OFFSET: number = KEY_BOX_OFFSET + KEY_BOX_BYTES;
 /** Longest plaintext of an envelope in an OPEN and in a DATA datagram. */
 export const OPEN_CAPACITY: number = MAX_DATAGRAM_BYTES - OPEN_BOX_OFFSET - TAG_BYTES;
 export const DATA_CAPACITY: number = MAX_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES;
+/** Of a DATA that holds nothing but one RELAY. */
+export const RELAY_CAPACITY: number = MAX_RELAY_DATAGRAM_BYTES - HEADER_BYTES - TAG_BYTES;
 /** What a DATA datagram has besides its envelope. */
 export const DATA_OVERHEAD_BYTES: number = HEADER_BYTES + TAG_BYTES;
 export const MIN_DATA_BYTES: number = HEADER_BYTES + TAG_BYTES + 1;

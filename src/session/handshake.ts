@@ -35,10 +35,19 @@ export class Handshake {
   doublings = 0;
   /** Set once the CHALLENGE is in. */
   session: InitiatorSession | null = null;
+  /** Where a trial goes; null for the peer's own addresses. */
+  readonly trial: readonly Address[] | null;
   readonly #kem: KemKeyPair;
 
-  constructor(peer: Peer, token: Uint8Array | null, now: number, random: Random) {
+  constructor(
+    peer: Peer,
+    token: Uint8Array | null,
+    now: number,
+    random: Random,
+    trial: readonly Address[] | null = null,
+  ) {
     this.peer = peer;
+    this.trial = trial;
     this.startedAt = now;
     this.nextTryAt = now;
     this.hasToken = token !== null;
@@ -53,6 +62,10 @@ export class Handshake {
       random(HANDSHAKE_RANDOM_BYTES),
     );
     this.id = idAt(helloHash(this.hello));
+  }
+
+  get addresses(): readonly Address[] {
+    return this.trial ?? this.peer.addresses;
   }
 
   openRetry(datagram: Uint8Array): Uint8Array | null {
@@ -103,6 +116,7 @@ export class Handshake {
       receiveKey: keys.responderToInitiator,
       now,
       address,
+      begunAt: this.startedAt,
       boot: challenge.boot,
       openPrefix: { cookie: challenge.cookie, openKey, ephemeral: ephemeralPublic },
       jitter,

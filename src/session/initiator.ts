@@ -2,7 +2,16 @@
 import type { KeyPair } from '../crypto/keys.ts';
 import { receiverOf } from '../wire/header.ts';
 import { type Address, sameAddress, type Transmit } from './address.ts';
-import { HELLO_LIFETIME_MS, MAX_OPEN_TRIES, RETIRED_SESSION_MS } from './constants.ts';
+import {
+  HELLO_LIFETIME_MS,
+  MAX_ADDRESSES_PER_PEER,
+  MAX_FOUND_ADDRESSES,
+  MAX_OPEN_TRIES,
+  MAX_TRIAL_TRIES,
+  MAX_TRIALS_PER_PEER,
+  RETIRED_SESSION_MS,
+  TRIAL_INTERVAL_MS,
+} from './constants.ts';
 import type { DropReason } from './drop-reason.ts';
 import { Handshake } from './handshake.ts';
 import type { Peer } from './peer.ts';
@@ -50,16 +59,53 @@ export class Initiator {
     if (peer.handshake !== null || peer.addresses.length === 0 || !this.#options.trusts(peer)) return;
     const handshake = new Handshake(peer, token, now, this.#options.random);
     peer.handshake = handshake;
+    this.#begin(handshake, now);
+  }
+
+  /** Starts a handshake with these addresses alone, beside the one that may be under way. */
+  tryPath(peer: Peer, addresses: readonly Address[], now: number): void {
+    if (addresses.length === 0 || !this.#options.trusts(peer)) return;
+    if (peer.trials.size >= MAX_TRIALS_PER_PEER) return;
+    this.#startTrial(peer, addresses.slice(0, MAX_ADDRESSES_PER_PEER), now, null, 0);
+  }
+
+  abandonAll(peer: Peer): void {
+    if (peer.handshake !== null) this.#abandon(peer.handshake);
+    for (const trial of peer.trials) this.#abandon(trial);
+  }
+
+  #startTrial(
+    peer: Peer,
+    addresses: readonly Address[],
+    now: number,
+    token: Uint8Array | null,
+    tries: number,
+  ): void {
+    const handshake = new Handshake(peer, token, now, this.#options.random, addresses);
+    handshake.tries = tries;
+    peer.trials.add(handshake);
+    this.#begin(handshake, now);
+  }
+
+  #begin(handshake: Handshake, now: number): void {
     this.#handshakes.set(handshake.id, handshake);
     this.#try(handshake, now);
   }
 
-  abandon(peer: Peer): void {
-    const { handshake } = peer;
-    if (handshake === null) return;
-    peer.handshake = null;
+  #abandon(handshake: Handshake): void {
+    const { peer } = handshake;
+    if (peer.handshake === handshake) peer.handshake = null;
+    peer.trials.delete(handshake);
     this.#handshakes.delete(handshake.id);
     handshake.wipe();
+  }
+
+  /** Begins anew, with other keys, a handshake that cannot go on. */
+  #restart(handshake: Handshake, now: number, token: Uint8Array | null = null): void {
+    const { peer, trial, tries } = handshake;
+    this.#abandon(handshake);
+    if (trial === null) this.start(peer, now, token);
+    else if (tries < MAX_TRIAL_TRIES) this.#startTrial(peer, trial, now, token, tries);
   }
 
   nextTimeout(): number {
@@ -81,8 +127,7 @@ export class Initiator {
     if (token === null) return 'bad-box';
     // A token gets stale when the epoch changes; and then it is replaced no faster than HELLO is sent again.
     if (!handshake.hasToken || handshake.tries > 1) {
-      this.abandon(handshake.peer);
-      this.start(handshake.peer, now, token);
+      this.#restart(handshake, now, token);
     }
     return null;
   }
@@ -95,24 +140,26 @@ export class Initiator {
     if (challenge === null) return 'bad-box';
     const { peer } = handshake;
     // From an address that we do not know, it came from one of those that we do: each has its turn.
-    const turn = peer.addresses[peer.challenges++ % peer.addresses.length];
-    const address = peer.addresses.find((known) => sameAddress(known, from)) ?? turn;
+    const { addresses } = handshake;
+    const turn = addresses[peer.challenges++ % addresses.length];
+    const address = addresses.find((known) => sameAddress(known, from)) ?? turn;
     if (address === undefined) return 'unknown-hello';
     const { own, random } = this.#options;
     const session = handshake.accept(challenge, own, address, now, random, this.#fraction());
     if (session === null) return 'bad-key';
     if (this.#options.idTaken(session.localId)) {
       session.wipe();
-      this.abandon(peer);
-      this.start(peer, now);
+      this.#restart(handshake, now);
       return null;
     }
     if (handshake.tries === 1) session.handshakeRtt = now - handshake.startedAt;
     handshake.session = session;
     handshake.tries = 0;
     this.#schedule(handshake, now);
-    this.#retire(peer.unconfirmed, now);
-    peer.unconfirmed = session;
+    if (handshake.trial === null) {
+      this.#retire(peer.unconfirmed, now);
+      peer.unconfirmed = session;
+    }
     this.#options.onSession(session, now);
     return null;
   }
@@ -122,13 +169,30 @@ export class Initiator {
     const { peer } = session;
     session.confirm();
     if (session.handshakeRtt !== null) peer.rtt.sample(session.handshakeRtt);
-    if (peer.handshake?.session === session) this.abandon(peer);
+    this.#handshakeOver(session);
     if (peer.unconfirmed === session) peer.unconfirmed = null;
-    // A session that was replaced before it was confirmed receives, and is not sent on again.
-    if (session.createdAt >= (peer.current?.createdAt ?? 0)) {
-      this.#retire(peer.current, now);
-      peer.current = session;
+    if (!replaces(session, peer.current)) {
+      this.#retire(session, now);
+      return;
     }
+    this.#retire(peer.current, now);
+    peer.current = session;
+    if (!peer.configured.some((known) => sameAddress(known, session.address)))
+      remember(peer, session.address);
+    // The others look for what is found now.
+    if (session.isDirect) for (const trial of peer.trials) this.#drop(trial, now);
+  }
+
+  /** Ends a trial, and the session that it may have led to. */
+  #drop(trial: Handshake, now: number): void {
+    this.#retire(trial.session, now);
+    this.#abandon(trial);
+  }
+
+  #handshakeOver(session: InitiatorSession): void {
+    const { handshake, trials } = session.peer;
+    if (handshake?.session === session) this.#abandon(handshake);
+    for (const trial of trials) if (trial.session === session) this.#abandon(trial);
   }
 
   /** The session is gone. */
@@ -136,7 +200,7 @@ export class Initiator {
     const { peer } = session;
     if (peer.current === session) peer.current = null;
     if (peer.unconfirmed === session) peer.unconfirmed = null;
-    if (peer.handshake?.session === session) this.abandon(peer);
+    this.#handshakeOver(session);
   }
 
   /** The handshake whose HELLO this datagram answers, unless it was answered already. */
@@ -152,33 +216,34 @@ export class Initiator {
   }
 
   #tryHello(handshake: Handshake, now: number): void {
-    const { peer } = handshake;
-    if (handshake.tries > 0 && now >= peer.wantedUntil) {
-      this.abandon(peer);
+    const { peer, trial } = handshake;
+    const isOver = trial === null ? now >= peer.wantedUntil : handshake.tries >= MAX_TRIAL_TRIES;
+    if (handshake.tries > 0 && isOver) {
+      this.#abandon(handshake);
     } else if (now - handshake.startedAt >= HELLO_LIFETIME_MS) {
-      this.abandon(peer);
-      this.start(peer, now);
+      this.#restart(handshake, now);
     } else {
-      if (handshake.tries > 0) peer.rtt.timedOut(handshake.doublings);
-      for (const to of peer.addresses) this.#options.transmit({ datagram: handshake.hello, to });
+      // That nobody is where a trial looks says nothing of the path there is.
+      if (handshake.tries > 0 && trial === null) peer.rtt.timedOut(handshake.doublings);
+      for (const to of handshake.addresses) this.#options.transmit({ datagram: handshake.hello, to });
       this.#schedule(handshake, now);
       handshake.tries++;
     }
   }
 
   #tryOpen(handshake: Handshake, session: InitiatorSession, now: number): void {
-    const { peer } = handshake;
+    const { peer, trial } = handshake;
     handshake.tries++;
-    peer.rtt.timedOut(handshake.doublings);
+    if (trial === null) peer.rtt.timedOut(handshake.doublings);
     if (handshake.tries < MAX_OPEN_TRIES) {
       this.#options.sendOpen(session);
       this.#schedule(handshake, now);
       return;
     }
-    this.abandon(peer);
+    this.#abandon(handshake);
     this.#retire(session, now);
     if (peer.unconfirmed === session) peer.unconfirmed = null;
-    if (now < peer.wantedUntil) this.start(peer, now);
+    if (trial === null && now < peer.wantedUntil) this.start(peer, now);
   }
 
   /** Replaced: it still receives for a while. */
@@ -188,8 +253,13 @@ export class Initiator {
 
   #schedule(handshake: Handshake, now: number): void {
     const { rtt } = handshake.peer;
+    const spread = 1 + this.#fraction() / 2;
+    if (handshake.trial !== null) {
+      handshake.nextTryAt = now + TRIAL_INTERVAL_MS * 2 ** handshake.tries * spread;
+      return;
+    }
     handshake.doublings = rtt.doublings(handshake.tries);
-    handshake.nextTryAt = now + rtt.rto(handshake.doublings) * (1 + this.#fraction() / 2);
+    handshake.nextTryAt = now + rtt.rto(handshake.doublings) * spread;
   }
 
   /** Uniform in [0, 1), for jitter. */
@@ -197,4 +267,20 @@ export class Initiator {
     const [a, b] = this.#options.random(2) as unknown as [number, number];
     return (a * 256 + b) / 65_536;
   }
+}
+
+/**
+ * Whether to send on this session from now on. A session that was replaced before it was confirmed receives, and is not
+ * sent on again; but one without a relay is not replaced by one with a relay whose handshake had begun before.
+ */
+function replaces(session: InitiatorSession, current: InitiatorSession | null): boolean {
+  if (current === null) return true;
+  if (session.isDirect === current.isDirect) return session.createdAt >= current.createdAt;
+  return session.isDirect ? session.createdAt >= current.begunAt : current.createdAt < session.begunAt;
+}
+
+/** Where the peer was found; the sessions that follow are looked for there too. */
+function remember(peer: Peer, address: Address): void {
+  const others = peer.found.filter((known) => !sameAddress(known, address));
+  peer.found = [address, ...others].slice(0, MAX_FOUND_ADDRESSES);
 }

@@ -1,7 +1,7 @@
 /** A peer that we trust: its keys, its addresses, and what is going on with it. */
 import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
 import { UdpToolError } from '../errors.ts';
-import type { Address } from './address.ts';
+import { type Address, sameAddress } from './address.ts';
 import { HANDSHAKE_BURST, HANDSHAKES_PER_SECOND } from './constants.ts';
 import type { Handshake } from './handshake.ts';
 import { derivePairKeys, type PairKeys } from './key-schedule.ts';
@@ -16,11 +16,15 @@ export class Peer {
   readonly #keys: PairKeys;
   readonly rtt = new RttEstimator();
 
-  /** Where to send; the initiator sends nowhere else. */
-  addresses: readonly Address[] = [];
+  /** Where it is said to be. */
+  configured: readonly Address[] = [];
+  /** Where it was found to be: a handshake went through there. The latest first. */
+  found: readonly Address[] = [];
 
   // As initiator: at most one of each.
   handshake: Handshake | null = null;
+  /** Handshakes beside that one, each to addresses of its own: a better path than the session's is tried. */
+  readonly trials = new Set<Handshake>();
   /** Confirmed; new requests go here. */
   current: InitiatorSession | null = null;
   /** Made from a CHALLENGE, and nothing of the responder's has opened under it yet. */
@@ -48,6 +52,13 @@ export class Peer {
     this.index = index;
     this.publicKey = publicKey;
     this.#keys = keys;
+  }
+
+  /** Where to send; but for trials, the initiator sends nowhere else. */
+  get addresses(): readonly Address[] {
+    const { configured, found } = this;
+    if (found.length === 0) return configured;
+    return [...configured, ...found.filter((one) => !configured.some((other) => sameAddress(one, other)))];
   }
 
   get keys(): PairKeys {

@@ -1,8 +1,8 @@
 /** What waits becomes datagrams: the messages of one session together, in as few as fit (PROTOCOL §7). */
-import { countFitting, packEnvelope } from '../wire/envelope.ts';
+import { countFitting, maxMessageBytes, packEnvelope } from '../wire/envelope.ts';
 import { encodeMessage, MessageType } from '../wire/messages.ts';
 import type { Address, Transmit } from './address.ts';
-import { DATA_OVERHEAD_BYTES } from './handshake-datagrams.ts';
+import { DATA_CAPACITY, DATA_OVERHEAD_BYTES, RELAY_CAPACITY } from './handshake-datagrams.ts';
 import type { Session } from './session.ts';
 
 export class Sender {
@@ -94,9 +94,11 @@ export class Sender {
     const capacity = session.capacity - (opening ? this.#instanceMessage.length + 1 : 0);
     for (const { to, messages } of outbox.take()) {
       for (let from = 0; from < messages.length; ) {
-        // A message too long for a datagram is refused before it is queued.
+        // A message too long for a datagram is refused before it is queued; a RELAY has one of its own.
         const count = Math.max(1, countFitting(messages, from, capacity));
-        this.transmit(session, [...preamble, ...messages.slice(from, from + count)], to);
+        const isLong = (messages[from] as Uint8Array).length > maxMessageBytes(DATA_CAPACITY);
+        const batch = [...preamble, ...messages.slice(from, from + count)];
+        this.transmit(session, batch, to, isLong ? RELAY_CAPACITY : session.capacity);
         from += count;
       }
     }

@@ -1,9 +1,9 @@
 /** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
 import { openWithin } from '../crypto/box.ts';
-import { unpackEnvelope, unpackPiece } from '../wire/envelope.ts';
-import { COUNTER_LIMIT } from '../wire/header.ts';
+import { maxMessageBytes, unpackEnvelope, unpackPiece } from '../wire/envelope.ts';
+import { COUNTER_LIMIT, MAX_BULK_DATAGRAM_BYTES } from '../wire/header.ts';
 import type { Message } from '../wire/messages.ts';
-import type { Address } from './address.ts';
+import { type Address, isRelayAddress } from './address.ts';
 import {
   INITIATOR_IDLE_MS,
   REKEY_AFTER_DATAGRAMS,
@@ -17,6 +17,10 @@ import { Outbox } from './outbox.ts';
 import type { Paths } from './paths.ts';
 import type { Peer } from './peer.ts';
 import { ReplayWindow } from './replay-window.ts';
+
+/** [18, link, datagram] around it, in one datagram of the ordinary length. */
+const RELAY_HEAD_BYTES = 1 + 1 + 5 + 3;
+const MAX_RELAYED_BYTES = maxMessageBytes(DATA_CAPACITY) - RELAY_HEAD_BYTES;
 
 export interface SessionOptions {
   readonly peer: Peer;
@@ -64,6 +68,22 @@ abstract class SessionBase {
   /** Datagrams sent so far. */
   get sent(): number {
     return this.#nextCounter;
+  }
+
+  /** Where it sends what answers nothing. */
+  abstract get remote(): Address;
+
+  /** No relay is between: datagrams go to an address of the peer's. */
+  get isDirect(): boolean {
+    return !isRelayAddress(this.remote);
+  }
+
+  /**
+   * Longest datagram of streams. Through a relay it is one that fragments nowhere with what the relay puts around it;
+   * messages of requests may make longer ones.
+   */
+  get maxDatagramBytes(): number {
+    return this.isDirect ? MAX_BULK_DATAGRAM_BYTES : MAX_RELAYED_BYTES;
   }
 
   isAlive(now: number): boolean {
@@ -123,6 +143,8 @@ abstract class SessionBase {
 export class InitiatorSession extends SessionBase {
   readonly role = 'initiator';
   readonly address: Address;
+  /** When its HELLO was made. */
+  readonly begunAt: number;
   /** The responder's boot id. */
   readonly boot: Uint8Array;
   /** From HELLO to CHALLENGE, if HELLO was sent once; it counts once the session is confirmed. */
@@ -132,13 +154,24 @@ export class InitiatorSession extends SessionBase {
 
   /** @param jitter in [0, 1): spreads the rekeying of many sessions */
   constructor(
-    options: SessionOptions & { address: Address; boot: Uint8Array; openPrefix: OpenPrefix; jitter: number },
+    options: SessionOptions & {
+      address: Address;
+      begunAt: number;
+      boot: Uint8Array;
+      openPrefix: OpenPrefix;
+      jitter: number;
+    },
   ) {
     super(options, INITIATOR_IDLE_MS);
     this.address = options.address;
+    this.begunAt = options.begunAt;
     this.boot = options.boot;
     this.#openPrefix = options.openPrefix;
     this.#rekeyAt = options.now + REKEY_AFTER_MS * (1 - 0.1 * options.jitter);
+  }
+
+  get remote(): Address {
+    return this.address;
   }
 
   get confirmed(): boolean {
@@ -180,6 +213,10 @@ export class ResponderSession extends SessionBase {
   constructor(options: SessionOptions & { paths: Paths }) {
     super(options, SESSION_IDLE_MS);
     this.paths = options.paths;
+  }
+
+  get remote(): Address {
+    return this.paths.current;
   }
 
   get capacity(): number {

@@ -4,7 +4,7 @@
  * streams of one session are in `session-streams.ts`.
  */
 import type { Address } from '../session/address.ts';
-import { addressOf, type Endpoint } from '../session/endpoint.ts';
+import type { Endpoint } from '../session/endpoint.ts';
 import { DATA_OVERHEAD_BYTES } from '../session/handshake-datagrams.ts';
 import type { Peer } from '../session/peer.ts';
 import type { Session } from '../session/session.ts';
@@ -212,7 +212,7 @@ export class StreamMachine {
   }
 
   #newLane(session: Session, now: number): Lane {
-    const size = new DatagramSize();
+    const size = new DatagramSize(session.maxDatagramBytes);
     const recovery = new Recovery<Content>({
       controller: this.#options.controller(),
       maxDatagramBytes: size.bytes,
@@ -228,7 +228,7 @@ export class StreamMachine {
         },
         now,
       ),
-      address: addressOf(session),
+      address: session.remote,
       queue: [],
       making: 0,
       sendAt: Number.POSITIVE_INFINITY,
@@ -290,7 +290,7 @@ export class StreamMachine {
     const { session, recovery, size } = streams;
     lane.sendAt = Number.POSITIVE_INFINITY;
     if (!session.isAlive(now) || (session.role === 'responder' && !session.paths.currentValidated)) return;
-    const address = addressOf(session);
+    const address = session.remote;
     if (address !== lane.address) {
       lane.address = address;
       recovery.onPathChange(now);

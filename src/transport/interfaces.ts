@@ -28,6 +28,17 @@ export function interfaceAddresses(): InterfaceAddress[] {
   );
 }
 
+/** Where others in the networks of this machine may find who listens there. */
+export function reachableAddresses(listening: readonly Address[]): Address[] {
+  const own = interfaceAddresses().filter(({ internal }) => !internal);
+  return listening.flatMap(({ ip: bound, port }) => {
+    const isAny = bound === '0.0.0.0' || bound === '::';
+    return own
+      .filter(({ ip }) => (isAny ? isIPv6Address(ip) === isIPv6Address(bound) : ip === bound))
+      .map(({ ip }) => ({ ip, port }));
+  });
+}
+
 /**
  * Which address of this machine datagrams to another one leave from, as the system's routes have it; null when there
  * is no route. Nothing is sent.

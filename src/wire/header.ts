@@ -5,6 +5,8 @@ import { idAt } from '../bytes.ts';
 export const HEADER_BYTES = 24;
 /** IPv6's minimum link MTU (1,280) less its header (40) and UDP's (8): such a datagram fragments nowhere. */
 export const MAX_DATAGRAM_BYTES = 1232;
+/** A DATA that holds a whole datagram of another session may be so much longer (PROTOCOL §10.4). */
+export const MAX_RELAY_DATAGRAM_BYTES = 1400;
 /** Streams alone may use more, on a path that has carried it (PROTOCOL §8.6). */
 export const MAX_BULK_DATAGRAM_BYTES = 16_384;
 

@@ -2,6 +2,7 @@
 import { utf8 } from '../bytes.ts';
 import { type CborValue, encodeCbor, encodeTrusted, MAX_DEPTH } from './cbor.ts';
 import { beginArray, endArray, putAscii, putBytes, putUint } from './cbor-heads.ts';
+import { MAX_DATAGRAM_BYTES } from './header.ts';
 import { parseStreamMessage, type StreamMessage } from './stream-messages.ts';
 
 export const MessageType = {
@@ -17,6 +18,7 @@ export const MessageType = {
   PART: 9,
   MORE: 10,
   INSTANCE: 11,
+  RELAY: 18,
 } as const;
 
 export const INSTANCE_BYTES = 8;
@@ -70,6 +72,14 @@ export interface Part extends RequestRef {
   readonly bytes: Uint8Array;
 }
 
+/** A datagram of another session, sealed for somebody else (PROTOCOL §10.4). */
+export interface Relay {
+  readonly type: typeof MessageType.RELAY;
+  /** Which of the relay's links it goes over. */
+  readonly link: number;
+  readonly datagram: Uint8Array;
+}
+
 export interface More extends RequestRef {
   readonly type: typeof MessageType.MORE;
   readonly have: Uint8Array;
@@ -89,7 +99,8 @@ export type PlainMessage =
   | ErrorResponse
   | ({ readonly type: typeof MessageType.PENDING } & RequestRef)
   | Part
-  | More;
+  | More
+  | Relay;
 
 export type Message = PlainMessage | StreamMessage;
 
@@ -119,6 +130,8 @@ export function encodeMessage(message: PlainMessage): Uint8Array {
       return encodeTrusted([type, message.lane, message.id, message.index, message.count, message.bytes]);
     case MessageType.MORE:
       return encodeTrusted([type, message.lane, message.id, message.have]);
+    case MessageType.RELAY:
+      return encodeTrusted([type, message.link, message.datagram]);
   }
 }
 
@@ -164,6 +177,11 @@ export function parseMessage(value: CborValue): Message | null {
     case MessageType.PATH_CHALLENGE:
     case MessageType.PATH_RESPONSE:
       return fields.length === 1 && isBytes(fields[0], PATH_DATA_BYTES) ? { type, data: fields[0] } : null;
+    case MessageType.RELAY: {
+      const [link, datagram] = fields;
+      if (fields.length !== 2 || !isUint32(link) || !(datagram instanceof Uint8Array)) return null;
+      return datagram.length <= MAX_DATAGRAM_BYTES ? { type, link, datagram } : null;
+    }
     case MessageType.REQUEST:
     case MessageType.RESPONSE:
     case MessageType.ERROR:

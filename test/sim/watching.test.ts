@@ -25,6 +25,10 @@ class Requests {
       throw new Error('not asked');
     },
     roundTripMs: () => null,
+    hasAddress: () => false,
+    reach: () => expect.fail(),
+    path: () => null,
+    suggest: () => expect.fail(),
   });
   runner: CommandRunner;
   polls = 0;

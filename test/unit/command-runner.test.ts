@@ -15,6 +15,10 @@ const peer = new RemotePeer({ name: 'mac', publicKey: generateKeyPair().publicKe
     throw new Error('not asked');
   },
   roundTripMs: () => null,
+  hasAddress: () => false,
+  reach: () => expect.fail(),
+  path: () => null,
+  suggest: () => expect.fail(),
 });
 
 describe('a command that does not end', () => {

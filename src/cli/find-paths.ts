@@ -1,0 +1,50 @@
+/** What a verb that reaches peers in more ways than by their address does beside its endpoint. */
+import { LanDiscovery, LastSeen, type UdpEndpoint } from '../index.ts';
+
+export interface FindPathsOptions {
+  readonly endpoint: UdpEndpoint;
+  /** Where it is kept where peers were seen. */
+  readonly folder: string;
+  /** Whether to look for peers in the local network. */
+  readonly lan: boolean;
+  /** And to be found there. */
+  readonly announces: boolean;
+  readonly onTrouble: (text: string) => void;
+}
+
+export class FindPaths implements AsyncDisposable {
+  readonly seen: LastSeen;
+  readonly #lan: LanDiscovery | undefined;
+
+  private constructor(seen: LastSeen, lan: LanDiscovery | undefined) {
+    this.seen = seen;
+    this.#lan = lan;
+  }
+
+  static async begin({ endpoint, folder, lan, announces, onTrouble }: FindPathsOptions): Promise<FindPaths> {
+    const seen = await LastSeen.open(folder, onTrouble);
+    endpoint.onPath(({ publicKey }, { kind, address }) => {
+      if (kind !== 'relayed') seen.saw(publicKey, address);
+    });
+    const discovery = lan ? await LanDiscovery.start({ endpoint, announces, onTrouble }) : undefined;
+    const paths = new FindPaths(seen, discovery);
+    paths.suggest(endpoint);
+    return paths;
+  }
+
+  /** Peers came: where they were seen is where they are looked for. */
+  suggest(endpoint: UdpEndpoint): void {
+    for (const peer of endpoint.peers) {
+      const sightings = this.seen.of(peer.publicKey);
+      peer.suggest(
+        'direct',
+        sightings.map(({ address }) => address),
+      );
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lan?.close();
+    await this.seen.flush();
+  }
+}
