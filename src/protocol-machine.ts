@@ -40,7 +40,7 @@ export class ProtocolMachine {
     this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
     this.streams = new StreamMachine({
       endpoint: this.endpoint,
-      controller: options.controller ?? (() => new Cubic()),
+      controller: options.controller ?? (() => new Bbr()),
       onAsk: options.onAsk ?? ((ask) => ask.refuse('unknown')),
     });
   }

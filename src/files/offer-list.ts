@@ -1,8 +1,8 @@
 /** Offers and pieces of them, as peers tell and ask each other (PROTOCOL §10.3). */
 import { type CborValue, decodeCbor, encodeCbor } from '../wire/cbor.ts';
 import type { StreamSubject } from '../wire/stream-messages.ts';
-import { HASH_BYTES } from './content-tree.ts';
-import { isSafeName } from './names.ts';
+import { isId, isMtime, isSize } from './manifest.ts';
+import { nameProblem } from './names.ts';
 import type { Offer, Subject } from './offer.ts';
 
 /** Of an encoded list; what is beyond is left out of it. */
@@ -27,10 +27,10 @@ export function readQuestion([kind, ...fields]: StreamSubject): Question | null 
       return offer === null ? null : { kind, offer };
     }
     case 'chunk':
-      if (fields.length !== 2 || !isId(first) || !isCount(second)) return null;
+      if (fields.length !== 2 || !isId(first) || !isSize(second)) return null;
       return { kind: 'piece', piece: { kind, blob: first, index: second } };
     case 'node':
-      if (fields.length !== 3 || !isId(first) || !isCount(second) || !isCount(third)) return null;
+      if (fields.length !== 3 || !isId(first) || !isSize(second) || !isSize(third)) return null;
       return { kind: 'piece', piece: { kind, blob: first, level: second, index: third } };
     default:
       return null;
@@ -76,23 +76,10 @@ function fieldsOf(offer: Offer): CborValue[] {
 
 function readOffer(fields: readonly CborValue[]): Offer | null {
   const [kind, name, size, files, id, mtimeMs, detail] = fields;
-  if (fields.length !== 7 || typeof name !== 'string' || !isSafeName(name)) return null;
-  if (!isCount(size) || !isCount(files) || !isId(id) || !isTime(mtimeMs)) return null;
+  if (fields.length !== 7 || typeof name !== 'string' || nameProblem(name) !== null) return null;
+  if (!isSize(size) || !isSize(files) || !isId(id) || !isMtime(mtimeMs)) return null;
   const offered = { name, size, files, id, mtimeMs };
   if (kind === 'file' && typeof detail === 'boolean') return { ...offered, kind, isExecutable: detail };
-  if (kind === 'folder' && isCount(detail)) return { ...offered, kind, manifestSize: detail };
+  if (kind === 'folder' && isSize(detail)) return { ...offered, kind, manifestSize: detail };
   return null;
-}
-
-function isId(value: CborValue): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === HASH_BYTES;
-}
-
-function isCount(value: CborValue): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** What a date of ECMAScript can be. */
-function isTime(value: CborValue): value is number {
-  return Number.isSafeInteger(value) && Math.abs(value as number) <= 8.64e15;
 }
