@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Download } from '../../src/files/download.ts';
@@ -50,18 +52,27 @@ export async function plant(root: string, tree: Tree): Promise<void> {
 }
 
 /** All that is below a folder, as a line for each: kind, mode, time, content. */
-export async function described(root: string, path = ''): Promise<string[]> {
+export async function described(root: string): Promise<string[]> {
   const lines: string[] = [];
-  for (const name of (await readdir(join(root, path))).sort()) {
-    const below = path === '' ? name : `${path}/${name}`;
-    const full = join(root, below);
-    const found = await lstat(full);
-    const run = (found.mode & 0o100) !== 0 ? 'x' : '-';
-    const time = Math.floor(found.mtimeMs);
-    if (found.isDirectory()) lines.push(`folder ${below} ${time}`, ...(await described(root, below)));
-    else if (found.isFile())
-      lines.push(`file ${below} ${run} ${time} ${(await readFile(full)).toString('base64')}`);
-    else lines.push(`other ${below}`);
-  }
+  for (const name of (await readdir(root)).sort()) lines.push(...(await describedAs(name, join(root, name))));
   return lines;
+}
+
+/** The same of one path, under a name. */
+export async function describedAs(name: string, path: string): Promise<string[]> {
+  const { mode, mtimeMs } = await lstat(path);
+  const time = Math.floor(mtimeMs);
+  if ((mode & constants.S_IFMT) === constants.S_IFDIR)
+    return [`folder ${name} ${time}`, ...(await described(path)).map((line) => `${name}/ ${line}`)];
+  if ((mode & constants.S_IFMT) !== constants.S_IFREG) return [`other ${name}`];
+  const hash = createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+  return [`file ${name} ${(mode & 0o100) !== 0 ? 'x' : '-'} ${time} ${hash}`];
+}
+
+/** The paths of all files below a folder. */
+export async function filesBelow(root: string): Promise<string[]> {
+  const found = await readdir(root, { withFileTypes: true, recursive: true });
+  return found.filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
 }
