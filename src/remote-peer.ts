@@ -65,6 +65,7 @@ export interface ReachOptions {
 const UNLIMITED: Permissions = { allow: [EVERY_COMMAND], deny: [] };
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_REACH_MS = 10_000;
+const LOOK_AGAIN_MS = 3_000;
 
 interface Failure {
   readonly progress: RequestProgress;
@@ -261,6 +262,22 @@ export class RemotePeer {
     throw new UdpToolError('no-answer', `No way to "${this.name}" was found within ${timeoutMs / 1000} s.`, {
       hint: 'It must run "udp-tool serve" or "share", and where it is behind a NAT, both need a peer in common with an open port.',
     });
+  }
+
+  /** Looks for a way to the peer, and for another one where that fails, until the signal aborts. */
+  async keepInReach(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const isOver = await this.reach({ signal }).then(
+        () => false,
+        (error: unknown) => !(error instanceof UdpToolError) || error.code !== 'no-answer',
+      );
+      if (isOver) return; // the endpoint is closed, or the signal aborted
+      await new Promise<void>((done) => {
+        const timer = setTimeout(done, LOOK_AGAIN_MS);
+        signal.addEventListener('abort', () => done(), { once: true });
+        timer.unref();
+      });
+    }
   }
 
   /** The way there is now; null where none is known. */

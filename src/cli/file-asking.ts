@@ -9,29 +9,59 @@ import {
   type UdpEndpoint,
   UdpToolError,
 } from '../index.ts';
-import { type KeyOptions, openKeyStore } from './context.ts';
+import { type KeyOptions, messageFolder, openKeyStore } from './context.ts';
+import { FindPaths } from './find-paths.ts';
+import { note } from './output.ts';
 
 /** Once one has answered with what is looked for, the others have so long. */
 const GRACE_MS = 1_000;
+
+export interface FileAskingOptions extends KeyOptions {
+  readonly lan: boolean;
+  readonly json?: boolean;
+}
 
 export class FileAsking implements AsyncDisposable {
   readonly keyPair: KeyPair;
   readonly endpoint: UdpEndpoint;
   readonly peers: readonly RemotePeer[];
+  readonly #paths: FindPaths;
+  /** Not every peer is meant, but these. */
+  readonly #areNamed: boolean;
 
-  private constructor(keyPair: KeyPair, endpoint: UdpEndpoint, peers: readonly RemotePeer[]) {
+  private constructor(
+    keyPair: KeyPair,
+    endpoint: UdpEndpoint,
+    peers: readonly RemotePeer[],
+    paths: FindPaths,
+    areNamed: boolean,
+  ) {
     this.keyPair = keyPair;
     this.endpoint = endpoint;
     this.peers = peers;
+    this.#paths = paths;
+    this.#areNamed = areNamed;
   }
 
-  /** @param names whom to ask; every peer with an address if there is none */
-  static async open(options: KeyOptions, names: readonly string[]): Promise<FileAsking> {
+  /** @param names whom to ask; every peer if there is none */
+  static async open(options: FileAskingOptions, names: readonly string[]): Promise<FileAsking> {
     const store = await openKeyStore(options);
     const keyPair = await store.loadKeyPair();
-    const chosen = choose(await store.loadPeers(), names);
-    const endpoint = await createEndpoint({ keyPair, peers: chosen, commands: [] });
-    return new FileAsking(keyPair, endpoint, endpoint.peers);
+    const peers = await store.loadPeers();
+    const chosen = choose(peers, names);
+    // The others may introduce, or relay.
+    const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
+    const paths = await FindPaths.begin({
+      endpoint,
+      folder: messageFolder(store),
+      lan: options.lan,
+      announces: false,
+      onTrouble: note,
+    });
+    const asked = chosen.map(({ name }) => endpoint.peer(name));
+    paths.tellRelayed(endpoint, options.json === true);
+    for (const peer of asked) paths.keepInReach(peer);
+    return new FileAsking(keyPair, endpoint, asked, paths, names.length > 0);
   }
 
   /**
@@ -56,7 +86,8 @@ export class FileAsking implements AsyncDisposable {
           if (isEnough(list)) timer ??= setTimeout(() => enough.abort(), GRACE_MS);
         } catch (error) {
           if (!(error instanceof UdpToolError)) throw error;
-          errors.set(peer, error);
+          const isAbsent = !this.#areNamed && peer.at === undefined && error.code === 'no-answer';
+          if (!isAbsent) errors.set(peer, error);
         }
       }),
     );
@@ -65,8 +96,9 @@ export class FileAsking implements AsyncDisposable {
     return { offers, errors };
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.endpoint.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#paths[Symbol.asyncDispose]();
+    await this.endpoint.close();
   }
 }
 
@@ -80,8 +112,8 @@ function choose(peers: readonly PeerOptions[], names: readonly string[]): PeerOp
       });
     });
   }
-  const askable = peers.filter(({ at }) => at !== undefined);
-  if (askable.length > 0) return askable;
+  // Where none has an address, who is not in the local network is not found.
+  if (peers.some(({ at }) => at !== undefined)) return [...peers];
   throw new UdpToolError('unknown-peer', 'There is no peer with an address to ask.', {
     hint: 'Add one: "udp-tool peer add NAME KEY --at HOST:PORT", or "udp-tool pair" on both machines.',
   });

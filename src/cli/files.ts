@@ -4,11 +4,12 @@ import { gather } from '../index.ts';
 import { interruption, type KeyOptions } from './context.ts';
 import { FileAsking } from './file-asking.ts';
 import { offerAsJson, summary } from './offers.ts';
-import { keysOption, timeoutOption } from './options.ts';
+import { keysOption, lanOption, timeoutOption } from './options.ts';
 import { data, json, note, printable } from './output.ts';
 
 interface FilesOptions extends KeyOptions {
   readonly timeout: number;
+  readonly lan: boolean;
   readonly json?: boolean;
 }
 
@@ -17,6 +18,7 @@ export function addFiles(program: Command): void {
     .command('files [peer]')
     .description('list what peers offer: id, size, name, and who has it')
     .addOption(timeoutOption('how long to wait for an answer'))
+    .addOption(lanOption())
     .addOption(keysOption())
     .option('--json', 'one object')
     .action(files);

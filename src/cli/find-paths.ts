@@ -1,5 +1,6 @@
 /** What a verb that reaches peers in more ways than by their address does beside its endpoint. */
-import { LanDiscovery, LastSeen, type UdpEndpoint } from '../index.ts';
+import { LanDiscovery, LastSeen, type PathInfo, type RemotePeer, type UdpEndpoint } from '../index.ts';
+import { json, note } from './output.ts';
 
 export interface FindPathsOptions {
   readonly endpoint: UdpEndpoint;
@@ -15,6 +16,7 @@ export interface FindPathsOptions {
 export class FindPaths implements AsyncDisposable {
   readonly seen: LastSeen;
   readonly #lan: LanDiscovery | undefined;
+  readonly #ended = new AbortController();
 
   private constructor(seen: LastSeen, lan: LanDiscovery | undefined) {
     this.seen = seen;
@@ -43,8 +45,31 @@ export class FindPaths implements AsyncDisposable {
     }
   }
 
+  /** Looks for a way to the peer, again and again where it has to be. */
+  keepInReach(peer: RemotePeer): void {
+    void peer.keepInReach(this.#ended.signal);
+  }
+
+  /** Says when what goes to a peer goes through another one, and when it does no longer. */
+  tellRelayed(endpoint: UdpEndpoint, isJson: boolean): void {
+    const before = new Map<RemotePeer, PathInfo>();
+    endpoint.onPath((peer, path) => {
+      const wasRelayed = before.get(peer)?.kind === 'relayed';
+      before.set(peer, path);
+      if (path.kind !== 'relayed' && !wasRelayed) return;
+      if (isJson) json({ event: 'path', peer: peer.name, path: path.kind, via: path.via });
+      else if (path.kind !== 'relayed') note(`A direct way to "${peer.name}" was found.`);
+      else if (!wasRelayed) note(relayedSentence(peer.name, path));
+    });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort();
     await this.#lan?.close();
     await this.seen.flush();
   }
+}
+
+export function relayedSentence(name: string, { via = 'a peer' }: PathInfo): string {
+  return `What goes to "${name}" goes through "${via}", which cannot read it, and may limit how fast.`;
 }

@@ -20,7 +20,7 @@ import {
 import { interruption, type KeyOptions } from './context.ts';
 import { FileAsking } from './file-asking.ts';
 import { getToStdout } from './get-to-stdout.ts';
-import { collected, keysOption, rate, timeoutOption } from './options.ts';
+import { collected, keysOption, lanOption, rate, timeoutOption } from './options.ts';
 import { data, json, note } from './output.ts';
 import { ProgressLine, size } from './progress.ts';
 
@@ -30,6 +30,7 @@ export interface GetOptions extends KeyOptions {
   readonly conflict: Conflict;
   readonly limit?: number;
   readonly timeout: number;
+  readonly lan: boolean;
   readonly json?: boolean;
 }
 
@@ -57,6 +58,7 @@ export function addGet(program: Command): void {
     )
     .addOption(new Option('--limit <rate>', 'at most so much a second: 500k, 10M').argParser(rate))
     .addOption(timeoutOption('how long to wait for a first answer'))
+    .addOption(lanOption())
     .addOption(keysOption())
     .option('--json', 'one object a line')
     .action(get);

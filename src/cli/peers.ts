@@ -11,7 +11,7 @@ import {
 } from '../index.ts';
 import { interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { EXIT } from './exit-code.ts';
-import { FindPaths } from './find-paths.ts';
+import { FindPaths, relayedSentence } from './find-paths.ts';
 import { keysOption, lanOption, timeoutOption } from './options.ts';
 import { data, json, note } from './output.ts';
 
@@ -119,10 +119,7 @@ function described({ peer, path, lastSeen }: Row): Record<string, unknown> {
 }
 
 function tellRelay({ peer, path }: Row): void {
-  if (path?.kind !== 'relayed') return;
-  note(
-    `What goes to ${peer.name} goes through ${path.via ?? 'a peer'}, which cannot read it, and which may limit how fast.`,
-  );
+  if (path?.kind === 'relayed') note(relayedSentence(peer.name, path));
 }
 
 function shortKey(key: PublicKey): string {

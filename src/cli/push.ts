@@ -8,15 +8,17 @@ import {
   type RemotePeer,
   serveFiles,
 } from '../index.ts';
-import { choosePeer, interruption, type KeyOptions, openKeyStore } from './context.ts';
+import { choosePeer, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
+import { FindPaths } from './find-paths.ts';
 import { offerAsJson } from './offers.ts';
-import { keysOption, toOption } from './options.ts';
+import { keysOption, lanOption, toOption } from './options.ts';
 import { json, note, printable } from './output.ts';
 import { ProgressLine, size } from './progress.ts';
 import { openShelf, putOn } from './share.ts';
 
 interface PushOptions extends KeyOptions {
   readonly to?: string;
+  readonly lan: boolean;
   readonly json?: boolean;
 }
 
@@ -25,6 +27,7 @@ export function addPush(program: Command): void {
     .command('push <path...>')
     .description('send files and folders to a peer, which takes them where its "serve" says so')
     .addOption(toOption())
+    .addOption(lanOption())
     .addOption(keysOption())
     .option('--json', 'one object a line')
     .action(push);
@@ -34,13 +37,23 @@ async function push(paths: string[], options: PushOptions): Promise<void> {
   const signal = interruption();
   const store = await openKeyStore(options);
   const keyPair = await store.loadKeyPair();
-  const chosen = choosePeer(await store.loadPeers(), options.to);
+  const peers = await store.loadPeers();
+  const chosen = choosePeer(peers, options.to);
   const shelf = await openShelf(store);
   try {
     const offers = await putOn(shelf, paths, [chosen.publicKey.toString()], options, signal);
-    await using endpoint = await createEndpoint({ keyPair, peers: [chosen], commands: [] });
+    await using endpoint = await createEndpoint({ keyPair, peers, commands: [] });
+    await using finding = await FindPaths.begin({
+      endpoint,
+      folder: messageFolder(store),
+      lan: options.lan,
+      announces: false,
+      onTrouble: note,
+    });
+    finding.tellRelayed(endpoint, options.json === true);
     serveFiles(endpoint, { offers: [shelf] });
     const peer = endpoint.peer(chosen.name);
+    finding.keepInReach(peer);
     for (const offer of offers) await pushOne(peer, offer, options, signal);
   } finally {
     await shelf.close();

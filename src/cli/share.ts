@@ -12,9 +12,10 @@ import {
   UdpToolError,
 } from '../index.ts';
 import { aborted, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
+import { FindPaths } from './find-paths.ts';
 import { bookOf, followBook } from './follow-book.ts';
 import { offerAsJson, summary } from './offers.ts';
-import { collected, hostOption, keysOption, portOption } from './options.ts';
+import { collected, hostOption, keysOption, lanOption, portOption } from './options.ts';
 import { data, json, note, printable } from './output.ts';
 import { ProgressLine } from './progress.ts';
 
@@ -22,6 +23,7 @@ interface ShareOptions extends KeyOptions {
   readonly to: readonly string[];
   readonly host?: string;
   readonly port: number;
+  readonly lan: boolean;
   readonly json?: boolean;
 }
 
@@ -32,6 +34,7 @@ export function addShare(program: Command): void {
     .option('--to <peer>', 'to this peer alone; may be repeated; to all if not given', collected, [])
     .addOption(hostOption())
     .addOption(portOption())
+    .addOption(lanOption())
     .addOption(keysOption())
     .option('--json', 'one object a line')
     .action(share);
@@ -52,7 +55,19 @@ async function share(paths: string[], options: ShareOptions): Promise<void> {
       ...(options.host !== undefined && { ip: options.host }),
     }).catch(explainTakenPort);
     serveFiles(endpoint, { offers: [shelf] });
-    await followBook(endpoint, store, peers, { onBook: () => {}, onTrouble: note }, stop);
+    await using finding = await FindPaths.begin({
+      endpoint,
+      folder: messageFolder(store),
+      lan: options.lan,
+      announces: true,
+      onTrouble: note,
+    });
+    const onBook = (): void => {
+      finding.suggest(endpoint);
+      void endpoint.stayReachable();
+    };
+    await followBook(endpoint, store, peers, { onBook, onTrouble: note }, stop);
+    void endpoint.stayReachable();
     tellSharing(endpoint.addresses.map(formatAddress), offers, options);
     if (bookOf(peers).size === 0)
       note('There is no peer yet: "udp-tool pair" or "udp-tool peer add" makes one.');
