@@ -23,10 +23,11 @@ export {
   holdersOf,
   offersOf,
 } from './files/find.ts';
+export type { ManifestEntry } from './files/manifest.ts';
 export type { Offer } from './files/offer.ts';
 export { type PushOptions, push as pushOffer } from './files/push.ts';
 export type { PushState } from './files/push-state.ts';
-export { Receiver, type ReceiverOptions } from './files/receiver.ts';
+export { type Pushed, Receiver, type ReceiverOptions } from './files/receiver.ts';
 export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
 export type { SourceLoss } from './files/source.ts';
 export type { Conflict } from './files/target.ts';

@@ -6,6 +6,7 @@ import { BlobFile, type Verdict } from './blob-file.ts';
 import type { Wanted } from './blob-reader.ts';
 import { diskError, diskFull, failing, unlessGone } from './disk-error.ts';
 import { FolderContent } from './folder-content.ts';
+import type { ManifestEntry } from './manifest.ts';
 import { nameProblem } from './names.ts';
 import type { Offer, Subject } from './offer.ts';
 import { PartialFolder } from './partial-folder.ts';
@@ -98,6 +99,16 @@ export class Download {
     return this.#content.isComplete;
   }
 
+  /** Whether it is known what all of it is: of a folder, its manifest is there. */
+  get isListed(): boolean {
+    return !(this.#content instanceof FolderContent) || this.#content.isListed;
+  }
+
+  /** What is in a folder, once {@link isListed}; nothing for a file. */
+  entries(): AsyncIterable<ManifestEntry> {
+    return this.#content instanceof FolderContent ? this.#content.entries() : nothing();
+  }
+
   /**
    * Gives what is complete its times, brings it down to the disk and under its final name, whose path it returns.
    * @throws UdpToolError as `open`, and `exists` where the name was taken meanwhile: what was fetched stays for another try
@@ -131,6 +142,8 @@ export class Download {
     }
   }
 }
+
+async function* nothing(): AsyncGenerator<never> {}
 
 function contentPath({ kind }: Offer, { path }: PartialFolder): string {
   return join(path, kind === 'file' ? 'data' : 'tree');

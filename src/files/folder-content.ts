@@ -33,7 +33,7 @@ export class FolderContent {
   readonly #tree: string;
   /** What is left of the manifest, once it is believed. */
   #entries: ManifestFile | undefined;
-  #isListed = false;
+  #isRead = false;
   /** By the id of the blob, which several files may have. */
   readonly #active = new Map<string, Active[]>();
   #activeCount = 0;
@@ -73,8 +73,18 @@ export class FolderContent {
     return this.#doneFiles;
   }
 
+  /** Its manifest is there, and good. */
+  get isListed(): boolean {
+    return this.#entries !== undefined;
+  }
+
+  /** What the manifest tells, which is {@link isListed}. */
+  entries(): AsyncIterable<ManifestEntry> {
+    return ManifestFile.entries(this.#manifestPath);
+  }
+
   get isComplete(): boolean {
-    return this.#isListed && this.#activeCount === 0;
+    return this.#isRead && this.#activeCount === 0;
   }
 
   next(): Wanted | null {
@@ -162,9 +172,9 @@ export class FolderContent {
   }
 
   async #fillUp(): Promise<void> {
-    while (!this.#isListed && !this.#isClosed && this.#activeCount < MAX_ACTIVE) {
+    while (!this.#isRead && !this.#isClosed && this.#activeCount < MAX_ACTIVE) {
       const entry = (await this.#entries?.peek()) ?? null;
-      if (entry === null) this.#isListed = true;
+      if (entry === null) this.#isRead = true;
       else await this.#take(entry);
       this.#entries?.advance();
     }
