@@ -23,10 +23,15 @@ export async function isOwnerRunning(name: string): Promise<boolean | undefined>
   return (await startOf(Number(pid))) === start;
 }
 
+/** Killed, and not yet cleared away by whoever started it. */
+const ENDED = ['Z', 'X'];
+
 /** When a process began, which tells it from a later one with its number; 0 where the system does not say. */
 async function startOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  // Field 22, counted behind the name, which may hold anything (proc_pid_stat(5)).
-  const start = text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  // Fields 3 and 22, counted behind the name, which may hold anything (proc_pid_stat(5)).
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  if (ENDED.includes(fields[0] ?? '')) return 'ended';
+  const start = fields[19] ?? '';
   return /^\d+$/.test(start) ? start : '0';
 }
