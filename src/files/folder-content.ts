@@ -59,8 +59,13 @@ export class FolderContent {
       isExecutable: false,
     });
     const content = new FolderContent(offer, manifest, folder);
-    if (manifest.isComplete) await content.#begin();
-    return content;
+    try {
+      if (manifest.isComplete) await content.#begin();
+      return content;
+    } catch (error) {
+      await content.close();
+      throw error;
+    }
   }
 
   get doneBytes(): number {

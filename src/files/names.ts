@@ -23,7 +23,7 @@ export function nameProblem(name: string): string | null {
   if (name.includes('/') || name.includes('\\')) return 'it has a slash';
   if (LONE_SURROGATE.test(name)) return 'it is no valid text';
   if (MISLEADING.test(name)) return 'it has control characters, or marks that make it look like another';
-  if (utf8(name).length > MAX_PART_BYTES) return `it is longer than ${MAX_PART_BYTES} bytes`;
+  if (isLonger(name, MAX_PART_BYTES)) return `it is longer than ${MAX_PART_BYTES} bytes`;
   if (DEVICE.test(name)) return 'it is a device on Windows';
   if (name.toLowerCase().startsWith(OWN_PREFIX)) return 'it is for files of udp-tool itself';
   return null;
@@ -31,8 +31,7 @@ export function nameProblem(name: string): string | null {
 
 /** Why a path of parts with "/" between is refused; null where it may be used below any folder. */
 export function pathProblem(path: string): string | null {
-  if (path.length > MAX_PATH_BYTES || utf8(path).length > MAX_PATH_BYTES)
-    return `it is longer than ${MAX_PATH_BYTES} bytes`;
+  if (isLonger(path, MAX_PATH_BYTES)) return `it is longer than ${MAX_PATH_BYTES} bytes`;
   const parts = path.split('/');
   if (parts.length > MAX_PATH_DEPTH) return `it has more than ${MAX_PATH_DEPTH} folders`;
   for (const part of parts) {
@@ -42,20 +41,28 @@ export function pathProblem(path: string): string | null {
   return null;
 }
 
+/** In bytes of UTF-8, of which a unit of UTF-16 becomes three at most. */
+function isLonger(text: string, maxBytes: number): boolean {
+  if (text.length * 3 <= maxBytes) return false;
+  return text.length > maxBytes || utf8(text).length > maxBytes;
+}
+
 /** The order of a manifest: by bytes of UTF-8, "/" before all others, so that a folder's contents follow it at once. */
 export function comparePaths(a: string, b: string): number {
-  const [one, other] = [utf8(a), utf8(b)];
-  const length = Math.min(one.length, other.length);
+  const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
-    if (one[i] !== other[i]) return rank(one[i] as number) - rank(other[i] as number);
+    const [one, other] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (one !== other) return rank(one) - rank(other);
   }
-  return one.length - other.length;
+  return a.length - b.length;
 }
 
 const SLASH = 0x2f;
 
-function rank(byte: number): number {
-  return byte === SLASH ? 0 : byte;
+/** UTF-8 sorts as code points do; of UTF-16, surrogates stand for those that come last. */
+function rank(unit: number): number {
+  if (unit === SLASH) return 0;
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }
 
 /** Names that are equal after this are one file on a system that minds neither case nor how accents are written. */

@@ -1,4 +1,7 @@
 /** What a machine offers, and what can be asked for of it. */
+import type { CborValue } from '../wire/cbor.ts';
+import { isId, isMtime, isSize } from './manifest.ts';
+import { nameProblem } from './names.ts';
 
 interface Offered {
   readonly name: string;
@@ -36,4 +39,21 @@ export function levelOf(subject: Subject): number {
 
 export function subjectAt(blob: Uint8Array, level: number, index: number): Subject {
   return level === 0 ? { kind: 'chunk', blob, index } : { kind: 'node', blob, level, index };
+}
+
+/** How an offer is said to a peer: `[name, size, files, id, mtimeMs, isExecutable]`, or of a folder `manifestSize` at the end. */
+export function offerToCbor(offer: Offer): CborValue {
+  const { name, size, files, id, mtimeMs } = offer;
+  return [name, size, files, id, mtimeMs, offer.kind === 'file' ? offer.isExecutable : offer.manifestSize];
+}
+
+/** Null for what is no offer, or has a name that is refused. */
+export function offerFromCbor(value: CborValue): Offer | null {
+  if (!Array.isArray(value) || value.length !== 6) return null;
+  const [name, size, files, id, mtimeMs, last] = value as readonly CborValue[];
+  if (typeof name !== 'string' || nameProblem(name) !== null) return null;
+  if (!isSize(size) || !isSize(files) || !isId(id) || !isMtime(mtimeMs)) return null;
+  const offered = { name, size, files, id, mtimeMs };
+  if (typeof last === 'boolean') return files === 1 ? { kind: 'file', ...offered, isExecutable: last } : null;
+  return isSize(last) ? { kind: 'folder', ...offered, manifestSize: last } : null;
 }
