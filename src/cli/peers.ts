@@ -78,7 +78,9 @@ async function peers(options: PeersOptions): Promise<void> {
 /** Null where there is none in time, or no time. */
 async function pathTo(peer: RemotePeer, timeoutMs: number, signal: AbortSignal): Promise<PathInfo | null> {
   try {
-    return await peer.reach({ timeoutMs, signal });
+    await peer.reach({ timeoutMs, signal });
+    if (peer.path?.roundTripMs === null) await measure(peer, signal);
+    return peer.path;
   } catch (error) {
     if (error instanceof UdpToolError && (error.code === 'no-answer' || error.code === 'aborted'))
       return null;
@@ -86,6 +88,13 @@ async function pathTo(peer: RemotePeer, timeoutMs: number, signal: AbortSignal):
   }
 }
 
+/** Where the first HELLO was lost, as it is where a hole is punched, the handshake does not tell the round trip. */
+async function measure(peer: RemotePeer, signal: AbortSignal): Promise<void> {
+  // Where only its own session came through, it cannot be asked.
+  await peer.request('ping', [], { timeoutMs: MEASURE_MS, signal }).catch(() => {});
+}
+
+const MEASURE_MS = 2_000;
 const HEADINGS = ['NAME', 'KEY', 'PATH', 'ADDRESS', 'ROUND TRIP', 'LAST SEEN'];
 
 function cells({ peer, path, lastSeen }: Row): string[] {

@@ -41,6 +41,8 @@ export const LINK_ACTIVE_MS = 2_000;
 export const INTRODUCE_AFTER_MS = 300;
 /** … and the relay is tried when the holes are not punched after this. */
 export const RELAY_AFTER_MS = 2_000;
+/** How long a session of one's own is waited for, where the other side has begun one. */
+export const OWN_SESSION_MS = 1_000;
 /** Introducers asked at once. */
 export const MAX_INTRODUCERS = 4;
 /** An introduction that came to nothing is asked for again. */

@@ -19,6 +19,7 @@ import {
   KEEPALIVE_MS,
   MAX_CANDIDATES,
   MAX_INTRODUCERS,
+  OWN_SESSION_MS,
   REFLEXIVE_MS,
   REFUSED_PAUSE_MS,
   RELAY_AFTER_MS,
@@ -47,6 +48,8 @@ interface Search {
   relays: Address[];
   introduceAt: number;
   relayAt: number;
+  /** When a session that the other side began is taken for all there will be. */
+  settleAt: number;
   /** When to look after the path; none is there before. */
   tendAt: number;
   /** Of its session at that time, and when something of others had gone over it last. */
@@ -137,8 +140,19 @@ export class PathFinder {
     }
     const search = this.#searches.get(peer);
     if (search === undefined) return;
+    // Requests need a session of our own: where one is looked for, it is there in a moment, if at all.
+    if (session.role === 'responder' && !peer.current?.isAlive(now)) {
+      search.introduceAt = NEVER;
+      search.settleAt = Math.min(search.settleAt, now + OWN_SESSION_MS);
+    } else {
+      this.#settle(peer, search, session, now);
+    }
+  }
+
+  #settle(peer: Peer, search: Search, session: Session, now: number): void {
     const path = this.pathTo(peer, now);
     if (path === null) return;
+    search.settleAt = NEVER;
     search.introduceAt = NEVER;
     search.relayAt = NEVER;
     search.relays = [];
@@ -170,8 +184,8 @@ export class PathFinder {
   nextTimeout(): number {
     let next = NEVER;
     for (const { at } of this.#later) next = Math.min(next, at);
-    for (const { introduceAt, relayAt, tendAt, waiters } of this.#searches.values()) {
-      next = Math.min(next, introduceAt, relayAt, tendAt);
+    for (const { introduceAt, relayAt, settleAt, tendAt, waiters } of this.#searches.values()) {
+      next = Math.min(next, introduceAt, relayAt, settleAt, tendAt);
       for (const { until } of waiters) next = Math.min(next, until);
     }
     return next;
@@ -184,6 +198,7 @@ export class PathFinder {
     for (const [peer, search] of this.#searches) {
       if (search.introduceAt <= now) this.#introduce(peer, search, now);
       if (search.relayAt <= now) this.#relay(peer, search, now);
+      if (search.settleAt <= now) this.#settleInbound(peer, search, now);
       if (search.tendAt <= now) this.#tend(peer, search, now);
       for (const waiter of search.waiters) {
         if (waiter.until > now) continue;
@@ -194,6 +209,13 @@ export class PathFinder {
     }
   }
 
+  #settleInbound(peer: Peer, search: Search, now: number): void {
+    search.settleAt = NEVER;
+    const [session] = this.#endpoint.sessionsWith(peer, now);
+    if (session !== undefined) this.#settle(peer, search, session, now);
+    else search.introduceAt = now;
+  }
+
   #begin(peer: Peer, now: number): Search {
     const search: Search = {
       waiters: new Set(),
@@ -201,6 +223,7 @@ export class PathFinder {
       relays: [],
       introduceAt: NEVER,
       relayAt: NEVER,
+      settleAt: NEVER,
       tendAt: NEVER,
       sent: 0,
       usedAt: now,
