@@ -104,6 +104,37 @@ describe('loss (RFC 9002 §6.1)', () => {
   });
 });
 
+test('a loss by time that was none gives the others more time at once', () => {
+  const { recovery: it } = recovery();
+  send(it, [1], 0);
+  send(it, [2, 3], 5);
+  it.onAck(ack(3, 3), 55);
+  expect(it.timeout(50 * (9 / 8)).lost).toEqual([1]);
+  expect(it.nextTimeout()).toBe(5 + 50 * (9 / 8));
+  it.onAck(ack(3, 3, 1, 1), 57);
+  expect(it.nextTimeout()).toBe(5 + 50 * (10 / 8));
+});
+
+test.each([
+  ['what was never sent', [8, 10]],
+  ['ranges that overlap', [8, 9, 5, 8]],
+  ['ranges that ascend', [1, 9, 0, 20]],
+  ['a range that ends before it begins', [9, 9, 5, 4]],
+  ['half a range', [9, 9, 5]],
+  ['none', []],
+  ['a negative counter', [8, 9, -2, -1]],
+  ['no number', [Number.NaN, 9]],
+  ['more ranges than one may say', Array.from({ length: 66 }, (_, i) => 9 - Math.floor(i / 2) / 8)],
+])('an acknowledgement of %s is none', (_what, ranges) => {
+  const { recovery: it, controller } = recovery();
+  send(it, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 0);
+  expect(it.onAck({ largest: ranges[1] ?? 9, delayMs: 0, ranges }, 10)).toBeNull();
+  expect(it.onAck({ largest: 9, delayMs: -1, ranges: [9, 9] }, 10)).toBeNull();
+  expect(it.onAck({ largest: 8, delayMs: 0, ranges: [9, 9] }, 10)).toBeNull();
+  expect(it.bytesInFlight).toBe(10 * DATAGRAM);
+  expect(controller.feedback).toEqual([]);
+});
+
 describe('probes (RFC 9002 §6.2)', () => {
   test('after the smoothed round trip, four variations and the delay of the other side; doubled each time', () => {
     const { recovery: it } = recovery();
@@ -149,27 +180,28 @@ describe('probes (RFC 9002 §6.2)', () => {
 
 describe('persistent congestion (RFC 9002 §7.6)', () => {
   /** Two are lost that were sent so far apart; maybe one between them came. */
-  function lose(apartMs: number, isOneAckedBetween: boolean): string[] {
+  function lose(apartMs: number, ackedBetween: 'none' | 'early' | 'late'): string[] {
     const { recovery: it, controller } = recovery();
     send(it, [0], 0);
     it.onAck(ack(0, 0), 100);
     send(it, [1], 101);
     send(it, [2], 150);
-    if (isOneAckedBetween) it.onAck(ack(2, 2, 0, 0), 151);
+    if (ackedBetween === 'early') it.onAck(ack(2, 2, 0, 0), 151);
     send(it, [3], 101 + apartMs);
     send(it, [4, 5, 6], 102 + apartMs);
-    it.onAck(ack(6, 6, 0, 0), 202 + apartMs);
+    const ranges = ackedBetween === 'late' ? [6, 6, 2, 2, 0, 0] : [6, 6, 0, 0];
+    it.onAck(ack(...ranges), 202 + apartMs);
     return controller.events;
   }
 
   // Probe time-out after two samples of 100: 100 + 4 · 37.5 + 25 = 275.
   test('three probe time-outs apart', () => {
-    expect(lose(3 * 275 + 1, false)).toContain('persistent congestion');
-    expect(lose(3 * 275, false)).not.toContain('persistent congestion');
+    expect(lose(3 * 275 + 1, 'none')).toContain('persistent congestion');
+    expect(lose(3 * 275, 'none')).not.toContain('persistent congestion');
   });
 
-  test('not if one came that was sent between them', () => {
-    expect(lose(10_000, true)).not.toContain('persistent congestion');
+  test.each(['early', 'late'] as const)('not if one came that was sent between them: %s', (when) => {
+    expect(lose(10_000, when)).not.toContain('persistent congestion');
   });
 });
 

@@ -48,6 +48,8 @@ const RIVAL_RTT_MS = 5;
 /** And it is gone once a round has had one as short as this. */
 const ALONE_RTT = 1.1;
 const ALONE_RTT_MS = 1;
+/** Queues of rivals swing; round trips that stay within this are those of a path that has become longer. */
+const STEADY_RTT = 1.1;
 const FULL_PIPE_GROWTH = 1.25;
 const FULL_PIPE_ROUNDS = 3;
 /** Acknowledgements come in clumps, since event loops turn: so much of the rate may be in flight besides. */
@@ -83,6 +85,9 @@ export class Bbr implements CongestionController {
   #queuedRounds = 0;
   readonly #cubic = new Cubic();
   #competedBefore = false;
+  /** Of the rounds since it began to compete, or since the last probe of the round trip. */
+  #shortestQueuedMs = Number.POSITIVE_INFINITY;
+  #longestQueuedMs = 0;
   /** Losses of what was sent before the last cut belong to it. */
   #cutEnd = -1;
 
@@ -221,6 +226,8 @@ export class Bbr implements CongestionController {
     const least = this.#minRttInRound;
     if (least === Number.POSITIVE_INFINITY) return;
     if (this.#phase === 'compete') {
+      this.#shortestQueuedMs = Math.min(this.#shortestQueuedMs, least);
+      this.#longestQueuedMs = Math.max(this.#longestQueuedMs, least);
       if (least <= this.#minRttMs * ALONE_RTT + ALONE_RTT_MS) this.#enter('down', now);
     } else if (this.#phase === 'cruise') {
       const long = Math.max(this.#minRttMs * RIVAL_RTT, this.#minRttMs + RIVAL_RTT_MS);
@@ -229,6 +236,8 @@ export class Bbr implements CongestionController {
       // What we had of the path before we let it drain, at the round trip that it has now.
       this.#cubic.resume(this.#datagramBytes, this.#bandwidth.max * this.#smoothedMs);
       this.#enter('compete', now);
+      // Time enough to see its queue swing before the next probe of the round trip.
+      this.#minRttAt = now;
     }
   }
 
@@ -260,6 +269,10 @@ export class Bbr implements CongestionController {
     this.#phaseAt = now;
     this.#phaseRound = this.#rounds;
     this.#queuedRounds = 0;
+    if (phase === 'compete') {
+      this.#shortestQueuedMs = Number.POSITIVE_INFINITY;
+      this.#longestQueuedMs = 0;
+    }
     if (phase === 'up' || phase === 'drain') this.#triedFrom = this.#bandwidth.max;
   }
 
@@ -277,7 +290,11 @@ export class Bbr implements CongestionController {
       if (elapsedMs > this.#minRttMs && priorInFlight >= UP_GAIN * product) this.#enter('down', now);
     } else if (this.#phase === 'probe-rtt') {
       if (elapsedMs < PROBE_RTT_MS || this.#rounds <= this.#phaseRound + 1) return;
-      this.#enter(this.#competedBefore && this.#minRttAt < this.#phaseAt ? 'compete' : 'cruise', now);
+      const isQueued = this.#competedBefore && this.#minRttAt < this.#phaseAt;
+      const isLonger =
+        isQueued && this.#longestQueuedMs > 0 && this.#longestQueuedMs <= STEADY_RTT * this.#shortestQueuedMs;
+      if (isLonger) this.#minRttMs = this.#shortestQueuedMs;
+      this.#enter(isQueued && !isLonger ? 'compete' : 'cruise', now);
       this.#minRttAt = now;
       return;
     }
