@@ -30,6 +30,7 @@ export type { PushState } from './files/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './files/receiver.ts';
 export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
 export type { SourceLoss } from './files/source.ts';
+export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';
 export type { Skipped } from './files/walk.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';

@@ -99,7 +99,7 @@ export async function putOn(
       ...(to !== undefined && { to }),
       onProgress: (doneBytes, totalBytes) => progress.update({ doneBytes, totalBytes }),
     });
-    progress.end(offer.size);
+    progress.clear();
     tellSkipped(skipped, isJson);
     offers.push(offer);
   }

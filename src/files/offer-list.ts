@@ -1,9 +1,8 @@
 /** Offers and pieces of them, as peers tell and ask each other (PROTOCOL §10.3). */
 import { type CborValue, decodeCbor, encodeCbor } from '../wire/cbor.ts';
 import type { StreamSubject } from '../wire/stream-messages.ts';
-import { isId, isMtime, isSize } from './manifest.ts';
-import { nameProblem } from './names.ts';
-import type { Offer, Subject } from './offer.ts';
+import { isId, isSize } from './manifest.ts';
+import { type Offer, offerFromCbor, offerToCbor, type Subject } from './offer.ts';
 
 /** Of an encoded list; what is beyond is left out of it. */
 export const MAX_LIST_BYTES: number = 1024 * 1024;
@@ -23,8 +22,8 @@ export function readQuestion([kind, ...fields]: StreamSubject): Question | null 
     case 'offers':
       return fields.length === 0 ? { kind } : null;
     case 'push': {
-      const offer = readOffer(fields);
-      return offer === null ? null : { kind, offer };
+      const offer = offerFromCbor(first);
+      return offer === null || fields.length !== 1 ? null : { kind, offer };
     }
     case 'chunk':
       if (fields.length !== 2 || !isId(first) || !isSize(second)) return null;
@@ -44,14 +43,14 @@ export function askForPiece(piece: Subject): StreamSubject {
 }
 
 export function askToTake(offer: Offer): StreamSubject {
-  return ['push', ...fieldsOf(offer)];
+  return ['push', offerToCbor(offer)];
 }
 
 /** As many of them as a list holds. */
 export function encodeOffers(offers: readonly Offer[]): Uint8Array {
   let count = offers.length;
   for (;;) {
-    const bytes = encodeCbor(offers.slice(0, count).map(fieldsOf));
+    const bytes = encodeCbor(offers.slice(0, count).map(offerToCbor));
     if (bytes.length <= MAX_LIST_BYTES) return bytes;
     count = Math.floor((count * MAX_LIST_BYTES) / bytes.length / 1.01);
   }
@@ -63,23 +62,8 @@ export function decodeOffers(bytes: Uint8Array): Offer[] | null {
   if (!decoded.ok || !Array.isArray(decoded.value)) return null;
   const offers: Offer[] = [];
   for (const fields of decoded.value as readonly CborValue[]) {
-    const offer = Array.isArray(fields) ? readOffer(fields as readonly CborValue[]) : null;
+    const offer = offerFromCbor(fields);
     if (offer !== null) offers.push(offer);
   }
   return offers;
-}
-
-function fieldsOf(offer: Offer): CborValue[] {
-  const { kind, name, size, files, id, mtimeMs } = offer;
-  return [kind, name, size, files, id, mtimeMs, kind === 'file' ? offer.isExecutable : offer.manifestSize];
-}
-
-function readOffer(fields: readonly CborValue[]): Offer | null {
-  const [kind, name, size, files, id, mtimeMs, detail] = fields;
-  if (fields.length !== 7 || typeof name !== 'string' || nameProblem(name) !== null) return null;
-  if (!isSize(size) || !isSize(files) || !isId(id) || !isMtime(mtimeMs)) return null;
-  const offered = { name, size, files, id, mtimeMs };
-  if (kind === 'file' && typeof detail === 'boolean') return { ...offered, kind, isExecutable: detail };
-  if (kind === 'folder' && isSize(detail)) return { ...offered, kind, manifestSize: detail };
-  return null;
 }
