@@ -124,7 +124,7 @@ function tellSharing(addresses: readonly string[], offers: readonly Offer[], opt
 }
 
 /** @throws UdpToolError `unknown-peer` */
-export function keysOf(peers: readonly PeerOptions[], names: readonly string[]): string[] | undefined {
+function keysOf(peers: readonly PeerOptions[], names: readonly string[]): string[] | undefined {
   if (names.length === 0) return undefined;
   return names.map((name) => {
     const peer = peers.find((one) => one.name === name);

@@ -94,6 +94,6 @@ export function choose(found: readonly Found[], nameOrId: string): Found {
 }
 
 /** For people. */
-export function shortId({ id }: Offer): string {
+function shortId({ id }: Offer): string {
   return toHex(id).slice(0, 12);
 }

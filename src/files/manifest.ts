@@ -8,7 +8,7 @@ import { type CborValue, decodeCbor, encodeTrusted } from '../wire/cbor.ts';
 import { HASH_BYTES } from './content-tree.ts';
 import { comparePaths, pathProblem } from './names.ts';
 
-export interface FolderEntry {
+interface FolderEntry {
   readonly kind: 'folder';
   readonly path: string;
   readonly mtimeMs: number;
