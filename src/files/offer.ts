@@ -1,7 +1,7 @@
 /** What a machine offers, and what can be asked for of it. */
 import type { CborValue } from '../wire/cbor.ts';
 import type { TreeShape } from './content-tree.ts';
-import { isId, isMtime, isSize } from './manifest.ts';
+import { isId, isMtime, isSize, MAX_MANIFEST_BYTES } from './manifest.ts';
 import { nameProblem } from './names.ts';
 
 interface Offered {
@@ -58,5 +58,7 @@ export function offerFromCbor(value: CborValue): Offer | null {
   if (!isSize(size) || !isSize(files) || !isId(id) || !isMtime(mtimeMs)) return null;
   const offered = { name, size, files, id, mtimeMs };
   if (typeof last === 'boolean') return files === 1 ? { kind: 'file', ...offered, isExecutable: last } : null;
-  return isSize(last) ? { kind: 'folder', ...offered, manifestSize: last } : null;
+  return isSize(last) && last <= MAX_MANIFEST_BYTES
+    ? { kind: 'folder', ...offered, manifestSize: last }
+    : null;
 }

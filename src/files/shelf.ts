@@ -1,6 +1,6 @@
 /** What this machine offers, and to whom. */
 import { type FileHandle, mkdir, readdir, realpath, rm } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { readAt } from './blob-file.ts';
@@ -179,9 +179,10 @@ export class Shelf {
     }
     for (const share of shares.values()) {
       try {
+        const wasShared = this.#shares.get(share.path) === share;
         const { entry, skipped } = await this.#make(share, options);
         // Meanwhile it may have been taken away.
-        if (share.entry !== undefined && this.#shares.get(share.path) !== share) continue;
+        if (wasShared && this.#shares.get(share.path) !== share) continue;
         const isNews = share.entry === undefined || !isSameOffer(share.entry.offer, entry.offer);
         this.#put(entry);
         if (!isNews) continue;
@@ -197,6 +198,8 @@ export class Shelf {
   /** It is gone, or cannot be read. */
   #failed(share: Share, error: unknown): void {
     const { path, entry } = share;
+    // What was named may come back; what was only found is found again.
+    if (this.#watched.has(dirname(path))) this.#shares.delete(path);
     if (this.#drop(share) && entry !== undefined)
       this.#onNews({ kind: 'withdrawn', path, offer: entry.offer });
     else if (!hasSystemCode(error, 'ENOENT', 'ELOOP'))
