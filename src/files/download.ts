@@ -19,6 +19,8 @@ export interface DownloadOptions {
   /** Instead of the offer's own. */
   readonly name?: string;
   readonly conflict: Conflict;
+  /** Ends looking through what is there already, which takes a while for many files. */
+  readonly signal?: AbortSignal;
 }
 
 export interface DownloadProgress {
@@ -49,7 +51,13 @@ export class Download {
    * @throws UdpToolError `exists` where the name is taken and is to stay, `bad-usage` or, of the offer's own name,
    *   `integrity` where it is none, `locked`, `disk-full`, `no-permission`, `failed`
    */
-  static async open({ offer, into, name = offer.name, conflict }: DownloadOptions): Promise<Download> {
+  static async open({
+    offer,
+    into,
+    name = offer.name,
+    conflict,
+    signal,
+  }: DownloadOptions): Promise<Download> {
     const problem = nameProblem(name);
     if (problem !== null) {
       const code = name === offer.name ? 'integrity' : 'bad-usage';
@@ -63,7 +71,7 @@ export class Download {
       await refuseTaken(target);
       const partial = await PartialFolder.open(folder, offer.id);
       try {
-        return new Download(offer, partial, target, await openContent(offer, partial));
+        return new Download(offer, partial, target, await openContent(offer, partial, signal));
       } catch (error) {
         await partial.close();
         throw error;
@@ -82,7 +90,7 @@ export class Download {
   }
 
   /**
-   * Verifies and writes. `wrong` is what is not what was asked for, and is given by `next` again; `unwanted` is what is
+   * Verifies and writes; the bytes are left alone until this resolves. `wrong` is what is not what was asked for, and is given by `next` again; `unwanted` is what is
    * there already or was never asked for.
    * @throws UdpToolError `disk-full`, `no-permission`, `failed`; what arrived is given by `next` again
    */
@@ -149,10 +157,10 @@ function contentPath({ kind }: Offer, { path }: PartialFolder): string {
   return join(path, kind === 'file' ? 'data' : 'tree');
 }
 
-async function openContent(offer: Offer, partial: PartialFolder): Promise<Content> {
+async function openContent(offer: Offer, partial: PartialFolder, signal?: AbortSignal): Promise<Content> {
   const path = contentPath(offer, partial);
   await refuseTooLarge(offer, path, partial.path);
-  if (offer.kind === 'folder') return FolderContent.open(offer, partial.path);
+  if (offer.kind === 'folder') return FolderContent.open(offer, partial.path, signal);
   return BlobFile.open({ path, id: offer.id, size: offer.size, isExecutable: offer.isExecutable });
 }
 

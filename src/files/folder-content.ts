@@ -11,7 +11,8 @@ import { BlobFile, NO_FOLLOW, secondsOf, type Verdict } from './blob-file.ts';
 import type { Wanted } from './blob-reader.ts';
 import { concurrently } from './concurrently.ts';
 import { refuseClashes } from './folding.ts';
-import type { FileEntry, ManifestEntry } from './manifest.ts';
+import { refuseAborted } from './hash-file.ts';
+import { type FileEntry, MAX_MANIFEST_BYTES, type ManifestEntry } from './manifest.ts';
 import { ManifestFile } from './manifest-file.ts';
 import type { FolderOffer, Subject } from './offer.ts';
 import { makeFolder } from './partial-folder.ts';
@@ -31,6 +32,7 @@ export class FolderContent {
   readonly #manifest: BlobFile;
   readonly #manifestPath: string;
   readonly #tree: string;
+  readonly #signal: AbortSignal | undefined;
   /** What is left of the manifest, once it is believed. */
   #entries: ManifestFile | undefined;
   #isRead = false;
@@ -42,7 +44,8 @@ export class FolderContent {
   #filling: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  private constructor(offer: FolderOffer, manifest: BlobFile, folder: string) {
+  private constructor(offer: FolderOffer, manifest: BlobFile, folder: string, signal?: AbortSignal) {
+    this.#signal = signal;
     this.#offer = offer;
     this.#manifest = manifest;
     this.#manifestPath = join(folder, 'manifest');
@@ -50,7 +53,8 @@ export class FolderContent {
   }
 
   /** @throws UdpToolError `integrity` for a manifest that is there already and is refused */
-  static async open(offer: FolderOffer, folder: string): Promise<FolderContent> {
+  static async open(offer: FolderOffer, folder: string, signal?: AbortSignal): Promise<FolderContent> {
+    if (offer.manifestSize > MAX_MANIFEST_BYTES) throw refused('its manifest is too long');
     const path = join(folder, 'manifest');
     const manifest = await BlobFile.open({
       path,
@@ -58,7 +62,7 @@ export class FolderContent {
       size: offer.manifestSize,
       isExecutable: false,
     });
-    const content = new FolderContent(offer, manifest, folder);
+    const content = new FolderContent(offer, manifest, folder, signal);
     try {
       if (manifest.isComplete) await content.#begin();
       return content;
@@ -178,6 +182,7 @@ export class FolderContent {
 
   async #fillUp(): Promise<void> {
     while (!this.#isRead && !this.#isClosed && this.#activeCount < MAX_ACTIVE) {
+      refuseAborted(this.#signal);
       const entry = (await this.#entries?.peek()) ?? null;
       if (entry === null) this.#isRead = true;
       else await this.#take(entry);

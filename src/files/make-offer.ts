@@ -9,7 +9,7 @@ import { CHUNK_BYTES } from './content-tree.ts';
 import { unlessGone } from './disk-error.ts';
 import type { HashCache, HashingOptions } from './hash-cache.ts';
 import { type FileState, hashFile, mtimeMsOf, openForReading, refuseAborted, stateOf } from './hash-file.ts';
-import { encodeEntry, MAX_ENTRIES } from './manifest.ts';
+import { encodeEntry, MAX_ENTRIES, MAX_MANIFEST_BYTES } from './manifest.ts';
 import type { Offer } from './offer.ts';
 import { reasonOf, type Skipped, type WalkedEntry, walk } from './walk.ts';
 
@@ -105,7 +105,10 @@ export class OfferMaker {
       files++;
       size += state.size;
     }
-    const { id, holder } = await this.#writeManifest(Buffer.concat(manifest));
+    const bytes = Buffer.concat(manifest);
+    if (bytes.length > MAX_MANIFEST_BYTES)
+      throw new UdpToolError('too-large', `The names in ${root} have too many bytes together.`);
+    const { id, holder } = await this.#writeManifest(bytes);
     holders.set(id, holder);
     const manifestSize = holder.state.size;
     return {

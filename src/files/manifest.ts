@@ -27,6 +27,8 @@ export type ManifestEntry = FolderEntry | FileEntry;
 
 const MAX_ENTRY_BYTES = 8 * 1024;
 export const MAX_ENTRIES = 1_000_000;
+/** A manifest is judged once it is whole, so its size is. A million entries of usual length have a third of that. */
+export const MAX_MANIFEST_BYTES: number = 512 * 1024 * 1024;
 /** What a Date can hold (ECMA-262). */
 const MAX_TIME_MS = 8.64e15;
 

@@ -1,6 +1,7 @@
 /** What a machine offers, and what can be asked for of it. */
 import type { CborValue } from '../wire/cbor.ts';
-import { isId, isMtime, isSize } from './manifest.ts';
+import type { TreeShape } from './content-tree.ts';
+import { isId, isMtime, isSize, MAX_MANIFEST_BYTES } from './manifest.ts';
 import { nameProblem } from './names.ts';
 
 interface Offered {
@@ -32,11 +33,13 @@ export type Subject =
   | { readonly kind: 'chunk'; readonly blob: Uint8Array; readonly index: number }
   | { readonly kind: 'node'; readonly blob: Uint8Array; readonly level: number; readonly index: number };
 
-/** Chunks stand at level 0 of the tree. */
-export function levelOf(subject: Subject): number {
-  return subject.kind === 'chunk' ? 0 : subject.level;
+/** How long it is; null where the blob has no such place. */
+export function bytesOf(subject: Subject, shape: TreeShape): number | null {
+  if (subject.kind === 'chunk') return shape.bytesAt(0, subject.index);
+  return subject.level === 0 ? null : shape.bytesAt(subject.level, subject.index);
 }
 
+/** Chunks stand at level 0 of the tree. */
 export function subjectAt(blob: Uint8Array, level: number, index: number): Subject {
   return level === 0 ? { kind: 'chunk', blob, index } : { kind: 'node', blob, level, index };
 }
@@ -55,5 +58,7 @@ export function offerFromCbor(value: CborValue): Offer | null {
   if (!isSize(size) || !isSize(files) || !isId(id) || !isMtime(mtimeMs)) return null;
   const offered = { name, size, files, id, mtimeMs };
   if (typeof last === 'boolean') return files === 1 ? { kind: 'file', ...offered, isExecutable: last } : null;
-  return isSize(last) ? { kind: 'folder', ...offered, manifestSize: last } : null;
+  return isSize(last) && last <= MAX_MANIFEST_BYTES
+    ? { kind: 'folder', ...offered, manifestSize: last }
+    : null;
 }

@@ -1,17 +1,17 @@
 /** What this machine offers, and to whom. */
 import { type FileHandle, mkdir, readdir, realpath, rm } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { readAt } from './blob-file.ts';
 import { CHUNK_BYTES, TreeShape } from './content-tree.ts';
-import { failing } from './disk-error.ts';
+import { diskError, failing } from './disk-error.ts';
 import { Handles } from './handles.ts';
 import { HashCache } from './hash-cache.ts';
 import { isSameState, refuseAborted, stateOf } from './hash-file.ts';
 import { type Holder, type MakeOptions, OfferMaker } from './make-offer.ts';
 import { nameProblem } from './names.ts';
-import { levelOf, type Offer, type Subject } from './offer.ts';
+import { bytesOf, type Offer, type Subject } from './offer.ts';
 import { isOwnerRunning, markedName } from './process-mark.ts';
 import { reasonOf, type Skipped } from './walk.ts';
 
@@ -153,7 +153,7 @@ export class Shelf {
     const entry = this.#entries.get(id)?.find((one) => isFor(one, peer));
     const holder = entry?.holders.get(id);
     if (entry === undefined || holder === undefined) return null;
-    const length = new TreeShape(holder.state.size).bytesAt(levelOf(subject), subject.index);
+    const length = bytesOf(subject, new TreeShape(holder.state.size));
     if (length === null) return null;
     const bytes = new Uint8Array(length);
     if (await this.#fill(bytes, holder, subject)) return bytes;
@@ -179,9 +179,10 @@ export class Shelf {
     }
     for (const share of shares.values()) {
       try {
+        const wasShared = this.#shares.get(share.path) === share;
         const { entry, skipped } = await this.#make(share, options);
         // Meanwhile it may have been taken away.
-        if (share.entry !== undefined && this.#shares.get(share.path) !== share) continue;
+        if (wasShared && this.#shares.get(share.path) !== share) continue;
         const isNews = share.entry === undefined || !isSameOffer(share.entry.offer, entry.offer);
         this.#put(entry);
         if (!isNews) continue;
@@ -197,6 +198,8 @@ export class Shelf {
   /** It is gone, or cannot be read. */
   #failed(share: Share, error: unknown): void {
     const { path, entry } = share;
+    // What was named may come back; what was only found is found again.
+    if (this.#watched.has(dirname(path))) this.#shares.delete(path);
     if (this.#drop(share) && entry !== undefined)
       this.#onNews({ kind: 'withdrawn', path, offer: entry.offer });
     else if (!hasSystemCode(error, 'ENOENT', 'ELOOP'))
@@ -256,9 +259,15 @@ export class Shelf {
     return read();
   }
 
-  /** False also for what cannot be read any more. */
-  #readFrom(path: string, action: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
-    return this.#handles.use(path, action).catch(() => false);
+  /** False also for what is gone, or is not for us any more. */
+  async #readFrom(path: string, action: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
+    try {
+      return await this.#handles.use(path, action);
+    } catch (error) {
+      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ENXIO', 'EISDIR'))
+        return false;
+      throw diskError(`read ${path}`, error, path);
+    }
   }
 
   #change<T>(what: string, path: string, action: () => Promise<T>): Promise<T> {
