@@ -10,6 +10,8 @@ export const INVITATION_MS = 5_000;
 export const MAX_CANDIDATES = 8;
 /** Of them with one IP: an introducer must not have a third party's machine searched. */
 export const MAX_CANDIDATES_PER_IP = 2;
+/** … and of one IP, no more within this; the HELLOs of a trial are over in less than 7 s. */
+export const TRIED_MEMORY_MS = 15_000;
 
 // Chosen by this implementation.
 
@@ -46,7 +48,7 @@ export const OWN_SESSION_MS = 1_000;
 /** Introducers asked at once. */
 export const MAX_INTRODUCERS = 4;
 /** An introduction that came to nothing is asked for again. */
-export const INTRODUCE_AGAIN_MS = 6_000;
+export const INTRODUCE_AGAIN_MS: number = TRIED_MEMORY_MS + 500;
 /** While a relay is used, a better path is looked for so often. */
 export const UPGRADE_MS = 20_000;
 /** A session that received nothing for so long is not taken to be there. */

@@ -28,6 +28,7 @@ import {
 import { encodeIntroduce, INTRODUCE, type Invitation, parseIntroduction } from './introduction.ts';
 import type { OwnLinks } from './own-links.ts';
 import type { Path, PathKind, PathNotes } from './path-notes.ts';
+import { TrialBudget } from './trial-budget.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** For an invitation to be accepted, and both ways to the introducer. */
@@ -77,6 +78,7 @@ export class PathFinder {
   readonly #refusing = new Map<Peer, number>();
   /** After an introduction: until then, another address that the peer shows is tried. */
   readonly #introducedUntil = new Map<Peer, number>();
+  readonly #budget = new TrialBudget();
   /** What is tried a little later, so that both sides send at once. */
   #later: { readonly at: number; readonly peer: Peer; readonly addresses: readonly Address[] }[] = [];
 
@@ -302,7 +304,8 @@ export class PathFinder {
     links.add({ relay: introducer.index, link }, peer);
     this.#introducedUntil.set(peer, now + REFLEXIVE_MS);
     const heardAt = introducer.current?.address;
-    const candidates = heardAt === undefined ? [] : usableCandidates(addresses, heardAt);
+    const usable = heardAt === undefined ? [] : usableCandidates(addresses, heardAt);
+    const candidates = this.#budget.take(usable, now);
     for (const address of candidates) notes.addIntroduced(peer, address, introducer);
     return candidates;
   }

@@ -2,7 +2,7 @@
 import { type KeyPair, keyPairFromSecret, type PublicKey, SecretKey } from '../../src/crypto/keys.ts';
 import { P2pMachine } from '../../src/p2p/p2p-machine.ts';
 import type { Path } from '../../src/p2p/path-notes.ts';
-import { defineCommand } from '../../src/rpc/command.ts';
+import { type Command, defineCommand } from '../../src/rpc/command.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
 import type { Address } from '../../src/session/address.ts';
 import type { Peer } from '../../src/session/peer.ts';
@@ -13,6 +13,8 @@ export interface P2pHostOptions {
   readonly ip: string;
   readonly introduces?: boolean;
   readonly relayBytesPerSecond?: number;
+  /** Another host's: another process of the same machine. */
+  readonly keyPair?: KeyPair;
 }
 
 const HELLO = defineCommand({
@@ -31,9 +33,12 @@ export class P2pHost implements NetworkHost {
   readonly #network: VirtualNetwork;
   readonly #peers = new Map<P2pHost, Peer>();
 
-  constructor(network: VirtualNetwork, { ip, introduces = true, relayBytesPerSecond = 1e6 }: P2pHostOptions) {
+  constructor(
+    network: VirtualNetwork,
+    { ip, keyPair, introduces = true, relayBytesPerSecond = 1e6 }: P2pHostOptions,
+  ) {
     this.#network = network;
-    this.keyPair = keyPairFromSecret(SecretKey.generate(network.prng.bytes));
+    this.keyPair = keyPair ?? keyPairFromSecret(SecretKey.generate(network.prng.bytes));
     this.address = { ip, port: 9999 };
     this.machine = new P2pMachine({
       keyPair: this.keyPair,
@@ -41,10 +46,15 @@ export class P2pHost implements NetworkHost {
       ownAddresses: () => [this.address],
       introduces,
       relayBytesPerSecond,
-      command: (_peer, name) => (name === HELLO.name ? HELLO : undefined),
-      execute: ({ args }, done) => done({ ok: true, value: HELLO.run({ args } as never) as CborValue }),
+      command: (_peer, name) => this.command(name),
+      execute: ({ command, args }, done) =>
+        done({ ok: true, value: command.run({ args } as never) as CborValue }),
     });
     network.add(this);
+  }
+
+  protected command(name: string): Command | undefined {
+    return name === HELLO.name ? HELLO : undefined;
   }
 
   get publicKey(): PublicKey {
@@ -104,5 +114,31 @@ export class P2pHost implements NetworkHost {
     for (const { datagram, to } of this.machine.drain(this.#network.now)) {
       this.#network.transmit({ datagram, from: this.address, to });
     }
+  }
+}
+
+/** Answers every meeting at once: somebody whom the other one trusts is said to be at many ports of one address. */
+export class LyingIntroducer extends P2pHost {
+  invitations = 0;
+  readonly #meet: Command;
+
+  constructor(network: VirtualNetwork, publicKey: Uint8Array, victim: string) {
+    super(network, { ip: '203.0.113.1', introduces: false });
+    const ip = Uint8Array.from(victim.split('.'), Number);
+    this.#meet = {
+      name: 'udp-tool.meet',
+      summary: '',
+      args: [],
+      idempotent: true,
+      parse: () => ({}),
+      run: () => {
+        this.invitations++;
+        return [this.invitations, publicKey, Array.from({ length: 8 }, (_, i) => [ip, 1_000 + i])];
+      },
+    };
+  }
+
+  protected override command(name: string): Command | undefined {
+    return name === this.#meet.name ? this.#meet : super.command(name);
   }
 }
