@@ -43,11 +43,9 @@ function shares(net: Bottleneck, rate: number, settleMs: number, ms: number): nu
 
 describe.each(both)('%s', (_name, controller) => {
   test.each(seeds(1))('fills 500 Mbit/s over 20 ms from a cold start (seed %i)', (seed) => {
-    for (const queueMs of [20, 100]) {
-      const options = link(20, 500, queueMs);
-      const { rate } = transfer(seed, options, controller(), 256 * MIB, 10_000);
-      expect(rate / options.rate).toBeGreaterThan(0.95);
-    }
+    const options = link(20, 500, 20);
+    const { rate } = transfer(seed, options, controller(), 256 * MIB, 10_000);
+    expect(rate / options.rate).toBeGreaterThan(0.95);
   });
 
   test.each(seeds(2))('a shallow queue still lets most through (seed %i)', (seed) => {
@@ -124,7 +122,7 @@ describe('bbr', () => {
           { controller: new Bbr(), startAt: bbrAt },
           { controller: new Cubic(), startAt: cubicAt },
         ]);
-        const [bbr = 0, cubic = 0] = shares(net, options.rate, 8_000, 20_000);
+        const [bbr = 0, cubic = 0] = shares(net, options.rate, 6_000, 15_000);
         expect(bbr + cubic, `seed ${seed}`).toBeGreaterThan(0.95);
         expect(bbr, `seed ${seed}`).toBeGreaterThan(0.3);
         expect(bbr, `seed ${seed}`).toBeLessThan(0.7);
