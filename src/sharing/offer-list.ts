@@ -1,8 +1,9 @@
 /** Offers and pieces of them, as peers tell and ask each other (PROTOCOL §10.3). */
+
+import { isId, isSize } from '../files/manifest.ts';
+import { type Offer, offerFromCbor, offerToCbor, type Subject } from '../files/offer.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../wire/cbor.ts';
 import type { StreamSubject } from '../wire/stream-messages.ts';
-import { isId, isSize } from './manifest.ts';
-import { type Offer, offerFromCbor, offerToCbor, type Subject } from './offer.ts';
 
 /** Of an encoded list; what is beyond is left out of it. */
 export const MAX_LIST_BYTES: number = 1024 * 1024;

@@ -1,11 +1,11 @@
 /** Takes what peers push, if its owner wants it (PROTOCOL §10.3). */
 import { toHex } from '../bytes.ts';
 import { UdpToolError } from '../errors.ts';
+import { Download } from '../files/download.ts';
+import type { ManifestEntry } from '../files/manifest.ts';
+import type { Offer } from '../files/offer.ts';
 import type { RemotePeer, StreamRoute } from '../remote-peer.ts';
-import { Download } from './download.ts';
 import { fetchPieces, type Giver, type Sink } from './fetch.ts';
-import type { ManifestEntry } from './manifest.ts';
-import type { Offer } from './offer.ts';
 import { encodePushState, type PushState } from './push-state.ts';
 
 /** What is to be decided. */
