@@ -13,23 +13,12 @@ export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
-export { type FetchEnd, type FetchOptions, fetchPieces, type Giver, type Sink } from './files/fetch.ts';
-export { type FileServerOptions, type Offers, serveFiles } from './files/file-server.ts';
-export {
-  choose as chooseOffer,
-  type FindOptions,
-  type Found,
-  gather,
-  holdersOf,
-  offersOf,
-} from './files/find.ts';
+export type { ManifestEntry } from './files/manifest.ts';
 export type { Offer } from './files/offer.ts';
-export { type PushOptions, push as pushOffer } from './files/push.ts';
-export type { PushState } from './files/push-state.ts';
-export { Receiver, type ReceiverOptions } from './files/receiver.ts';
-export { type AddOptions, Shelf, type ShelfOptions, type Skipped } from './files/shelf.ts';
-export type { SourceLoss } from './files/source.ts';
+export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
+export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';
+export type { Skipped } from './files/walk.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
 export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
 export { LastSeen, type Sighting } from './last-seen.ts';
@@ -106,6 +95,20 @@ export {
 } from './service/service.ts';
 export { type Address, formatAddress } from './session/address.ts';
 export type { DropReason } from './session/drop-reason.ts';
+export { type FetchEnd, type FetchOptions, fetchPieces, type Giver, type Sink } from './sharing/fetch.ts';
+export { type FileServerOptions, type Offers, serveFiles } from './sharing/file-server.ts';
+export {
+  choose as chooseOffer,
+  type FindOptions,
+  type Found,
+  gather,
+  holdersOf,
+  offersOf,
+} from './sharing/find.ts';
+export { type PushOptions, push as pushOffer } from './sharing/push.ts';
+export type { PushState } from './sharing/push-state.ts';
+export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
+export type { SourceLoss } from './sharing/source.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
 export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';

@@ -7,8 +7,8 @@ import type { Address, Transmit } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
 import { Endpoint, type EndpointEvent, type EndpointOptions } from './session/endpoint.ts';
 import type { Peer } from './session/peer.ts';
+import { Bbr } from './streams/recovery/bbr.ts';
 import type { CongestionController } from './streams/recovery/congestion-controller.ts';
-import { Cubic } from './streams/recovery/cubic.ts';
 import { type StreamAsk, StreamMachine } from './streams/stream-machine.ts';
 import { isStreamMessage } from './wire/stream-messages.ts';
 
@@ -40,7 +40,7 @@ export class ProtocolMachine {
     this.#server = new RequestServer({ ...options, endpoint: this.endpoint });
     this.streams = new StreamMachine({
       endpoint: this.endpoint,
-      controller: options.controller ?? (() => new Cubic()),
+      controller: options.controller ?? (() => new Bbr()),
       onAsk: options.onAsk ?? ((ask) => ask.refuse('unknown')),
     });
   }

@@ -1,4 +1,5 @@
 /** A peer as the user of an endpoint sees it: asked by name, its address looked up when it is needed. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PresharedKey, PublicKey } from './crypto/keys.ts';
 import { UdpToolError } from './errors.ts';
 import type { PathKind } from './p2p/path-notes.ts';
@@ -272,11 +273,7 @@ export class RemotePeer {
         (error: unknown) => !(error instanceof UdpToolError) || error.code !== 'no-answer',
       );
       if (isOver) return; // the endpoint is closed, or the signal aborted
-      await new Promise<void>((done) => {
-        const timer = setTimeout(done, LOOK_AGAIN_MS);
-        signal.addEventListener('abort', () => done(), { once: true });
-        timer.unref();
-      });
+      await sleep(LOOK_AGAIN_MS, undefined, { signal, ref: false }).catch(() => {}); // aborted
     }
   }
 

@@ -6,38 +6,26 @@ import {
   type Conflict,
   chooseOffer,
   Download,
-  type FetchEnd,
-  type Found,
-  fetchPieces,
   gather,
   holdersOf,
   type Offer,
-  type RemotePeer,
-  type SourceLoss,
+  StreamDownload,
   toHex,
   UdpToolError,
 } from '../index.ts';
 import { interruption, type KeyOptions } from './context.ts';
+import { type Chosen, type Fetched, type FetchingOptions, fetchChosen } from './fetching.ts';
 import { FileAsking } from './file-asking.ts';
-import { getToStdout } from './get-to-stdout.ts';
 import { collected, keysOption, lanOption, rate, timeoutOption } from './options.ts';
-import { data, json, note } from './output.ts';
-import { ProgressLine, size } from './progress.ts';
+import { data, json, note, toStdout } from './output.ts';
+import { size } from './progress.ts';
 
-export interface GetOptions extends KeyOptions {
+interface GetOptions extends KeyOptions, FetchingOptions {
   readonly from: readonly string[];
   readonly output?: string;
   readonly conflict: Conflict;
-  readonly limit?: number;
   readonly timeout: number;
   readonly lan: boolean;
-  readonly json?: boolean;
-}
-
-/** What is fetched, and of whom. */
-export interface Chosen {
-  readonly offer: Offer;
-  readonly peers: readonly RemotePeer[];
 }
 
 export function addGet(program: Command): void {
@@ -65,10 +53,13 @@ export function addGet(program: Command): void {
 }
 
 async function get(nameOrId: string, options: GetOptions): Promise<void> {
+  const isStream = options.output === '-';
+  if (isStream && options.json)
+    throw new UdpToolError('bad-usage', 'Stdout cannot have both the file and --json.');
   const signal = interruption();
   await using asking = await FileAsking.open(options, options.from);
   const chosen = await find(asking, nameOrId, options, signal);
-  if (options.output === '-') await getToStdout(chosen, options, signal);
+  if (isStream) await getToStdout(chosen, options, signal);
   else await getToDisk(chosen, options, signal);
 }
 
@@ -82,136 +73,81 @@ async function find(
   const { offers, errors } = await asking.lists(timeout, signal, (list) => list.some(isMeant));
   const [error] = errors.values();
   if (offers.size === 0 && error !== undefined) throw error;
-  const { offer }: Found = chooseOffer(gather(offers), nameOrId);
+  const { offer } = chooseOffer(gather(offers), nameOrId);
   return { offer, peers: holdersOf(offers, offer) };
 }
 
 async function getToDisk(chosen: Chosen, options: GetOptions, signal: AbortSignal): Promise<void> {
   const { offer } = chosen;
-  const { into, name } = await placeFor(offer, options.output);
-  const download = await Download.open({
-    offer,
-    into,
-    conflict: options.conflict,
-    ...(name !== undefined && { name }),
-  });
+  const { into, name } = await placeFor(options.output);
+  let download: Download;
+  try {
+    download = await Download.open({
+      offer,
+      into,
+      conflict: options.conflict,
+      ...(name !== undefined && { name }),
+    });
+  } catch (error) {
+    if (!(error instanceof UdpToolError) || error.code !== 'exists' || options.conflict !== 'skip')
+      throw error;
+    if (options.json) json({ event: 'skipped', ok: true, name: name ?? offer.name });
+    else note(`${error.message} It stays as it is.`);
+    return;
+  }
   let path: string | null = null;
   try {
-    const progress = new ProgressLine(offer.name, options.json === true);
-    const end = await fetchAll(
-      chosen,
-      download,
-      () => download.progress.doneBytes,
-      progress,
-      options,
-      signal,
-    );
-    const took = progress.end(offer.size);
-    if (end !== 'complete') throw unfinished(end, chosen);
+    const fetched = await fetchChosen(chosen, download, options, signal);
     path = await download.finish();
-    tellDone(chosen, path, took, options);
+    if (!options.json) data(path);
+    tellDone(chosen, path, fetched, options);
   } finally {
     if (path === null) await download.suspend();
   }
 }
 
-/** Fetches and tells how far it is. */
-export async function fetchAll(
-  { offer, peers }: Chosen,
-  sink: Parameters<typeof fetchPieces>[0]['sink'],
-  doneBytes: () => number,
-  progress: ProgressLine,
-  options: GetOptions,
-  signal: AbortSignal,
-): Promise<FetchEnd> {
-  const busy = new Set<string>();
-  const losses: SourceLoss[] = [];
-  const end = await fetchPieces({
-    sink,
-    givers: peers,
-    signal,
-    now: () => performance.now(),
-    ...(options.limit !== undefined && { limit: options.limit }),
-    onBytes: (name) => {
-      busy.add(name);
-      progress.update({ doneBytes: doneBytes(), totalBytes: offer.size, sources: [...busy] });
-    },
-    onLoss: (name, loss) => {
-      busy.delete(name);
-      losses.push(loss);
-      tellLoss(name, loss, options);
-    },
-  });
-  if (end === 'no-source' && losses.every((loss) => loss === 'wrong')) {
-    throw new UdpToolError('integrity', `What was sent as "${offer.name}" is not what was offered.`, {
-      hint: 'Nothing of it was kept. Somebody may have changed it there: ask whom it is from.',
-    });
-  }
-  return end;
-}
-
-function tellLoss(name: string, loss: SourceLoss, { json: isJson }: GetOptions): void {
-  if (isJson) json({ event: 'source-lost', peer: name, reason: loss });
-  else note(`"${name}" ${LOSSES[loss]}; it is asked no more.`);
-}
-
-const LOSSES: Record<SourceLoss, string> = {
-  wrong: 'sent what is not what it offered',
-  changed: 'says that the file changed there',
-  gone: 'offers it no more',
-};
-
-export function unfinished(end: Exclude<FetchEnd, 'complete'>, { offer }: Chosen): UdpToolError {
-  const hint = 'What has come stays: run the same command again, and it goes on where it stopped.';
-  switch (end) {
-    case 'aborted':
-      return new UdpToolError('aborted', `Stopped before "${offer.name}" was complete.`, { hint });
-    case 'no-source':
-      return new UdpToolError('not-offered', `Nobody offers "${offer.name}" any more.`, { hint });
-    case 'silence':
-      return new UdpToolError('no-answer', `Nobody who has "${offer.name}" answers any more.`, { hint });
-  }
+async function getToStdout(chosen: Chosen, options: GetOptions, signal: AbortSignal): Promise<void> {
+  const gone = new AbortController();
+  const download = new StreamDownload(chosen.offer, (bytes) => toStdout(bytes, () => gone.abort()));
+  const fetched = await fetchChosen(chosen, download, options, AbortSignal.any([signal, gone.signal]));
+  tellDone(chosen, '-', fetched, options);
 }
 
 function tellDone(
   { offer, peers }: Chosen,
   path: string,
-  { ms, bytesPerSecond }: { ms: number; bytesPerSecond: number },
+  { receivedBytes, ms }: Fetched,
   options: GetOptions,
 ): void {
-  const id = toHex(offer.id);
-  const from = peers.map(({ name }) => name);
+  const sources = peers.map(({ name }) => name);
+  const bytesPerSecond = Math.round((receivedBytes * 1000) / ms);
   if (options.json) {
+    const { size: bytes, id } = offer;
     json({
       event: 'done',
       ok: true,
       path,
-      size: offer.size,
-      id,
+      size: bytes,
+      id: toHex(id),
+      receivedBytes,
       ms: Math.round(ms),
       bytesPerSecond,
-      sources: from,
+      sources,
     });
     return;
   }
-  data(path);
-  note(
-    `${size(offer.size)} from ${from.join(', ')} in ${(ms / 1000).toFixed(1)} s, ${size(bytesPerSecond)}/s, verified`,
-  );
+  const took = `${(ms / 1000).toFixed(1)} s, ${size(bytesPerSecond)}/s`;
+  note(`${size(offer.size)} from ${sources.join(', ')} in ${took}, verified`);
 }
 
-/** `-o` names a folder that is there, or the thing itself. */
-async function placeFor(offer: Offer, output: string | undefined): Promise<{ into: string; name?: string }> {
+/** `-o` names a folder that is there or ends with a slash, or the thing itself. */
+async function placeFor(output: string | undefined): Promise<{ into: string; name?: string }> {
   if (output === undefined) return { into: '.' };
   const isFolder = await stat(output).then(
     (found) => found.isDirectory(),
     () => output.endsWith('/'),
   );
-  if (isFolder) {
-    await mkdir(output, { recursive: true });
-    return { into: output };
-  }
-  void offer;
-  const path = resolve(output);
-  return { into: dirname(path), name: basename(path) };
+  if (!isFolder) return { into: dirname(resolve(output)), name: basename(output) };
+  await mkdir(output, { recursive: true });
+  return { into: output };
 }

@@ -16,6 +16,19 @@ export function data(line: string): void {
   process.stdout.write(`${withoutSecrets(line)}\n`);
 }
 
+/**
+ * Bytes of a file, as they are; resolves when stdout wants more.
+ * @param onGone nobody reads stdout any more
+ */
+export function toStdout(bytes: Uint8Array, onGone: () => void): Promise<void> {
+  return new Promise((done) => {
+    process.stdout.write(bytes, (error) => {
+      if (error) onGone();
+      done();
+    });
+  });
+}
+
 /** One JSON object on a line. */
 export function json(value: unknown): void {
   data(JSON.stringify(value, jsonValue).replace(UNPRINTABLE, escaped));

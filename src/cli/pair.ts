@@ -1,5 +1,4 @@
 /** `pair`: two machines add each other, and the person compares a code. */
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import {
   addressesOfThisMachine,
@@ -15,8 +14,9 @@ import {
 } from '../index.ts';
 import { interruption, type KeyOptions, openKeyStore } from './context.ts';
 import { keysOption, port } from './options.ts';
-import { forPeople, json, note, prompt } from './output.ts';
+import { forPeople, json, note } from './output.ts';
 import { described, tellPermissions } from './peer.ts';
+import { Person } from './person.ts';
 
 interface PairOptions extends KeyOptions {
   readonly port?: number;
@@ -125,37 +125,5 @@ function tell(news: PairingNews, keyFolder: string, asJson: boolean): void {
       note(`Somebody else tries to pair as well, from ${formatAddress(news.from)}, and gets no answer.`);
       note('If that was your other machine, it shows no code: say no here, and start over on both.');
       break;
-  }
-}
-
-/** Whoever types. What was typed before a question does not answer it. */
-class Person {
-  readonly #lines = createInterface({ input: process.stdin });
-  #hasLeft = false;
-  #onAnswer: (line: string) => void = () => {};
-
-  constructor() {
-    this.#lines.on('line', (line) => this.#onAnswer(line));
-    this.#lines.once('close', () => {
-      this.#hasLeft = true;
-      this.#onAnswer('');
-    });
-  }
-
-  /** False as well when nobody can type any more, or when the signal fires. */
-  async saysYes(question: string, signal: AbortSignal): Promise<boolean> {
-    prompt(question);
-    const answer = await new Promise<string>((done) => {
-      this.#onAnswer = done;
-      if (this.#hasLeft) done('');
-      signal.addEventListener('abort', () => done(''), { once: true });
-    });
-    this.#onAnswer = () => {};
-    if (signal.aborted || this.#hasLeft) note(''); // nobody ended the line
-    return /^\s*y(es)?\s*$/i.test(answer);
-  }
-
-  leave(): void {
-    this.#lines.close();
   }
 }

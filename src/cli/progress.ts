@@ -21,7 +21,6 @@ export class ProgressLine {
   readonly #intervalMs: number;
   readonly #samples: { readonly at: number; readonly bytes: number }[] = [];
   #toldAt = 0;
-  #firstBytes: number | null = null;
 
   constructor(label: string, isJson: boolean, now: () => number = () => performance.now()) {
     this.#label = label;
@@ -34,7 +33,6 @@ export class ProgressLine {
   /** Call it as often as you like. */
   update(progress: Progress): void {
     const now = this.#now();
-    this.#firstBytes ??= progress.doneBytes;
     if (now - this.#toldAt < this.#intervalMs) return;
     this.#toldAt = now;
     this.#samples.push({ at: now, bytes: progress.doneBytes });
@@ -63,11 +61,12 @@ export class ProgressLine {
     );
   }
 
-  /** Clears the line. @returns what it took from its beginning */
-  end(doneBytes: number): { readonly ms: number; readonly bytesPerSecond: number } {
+  get elapsedMs(): number {
+    return Math.max(1, this.#now() - this.#startedAt);
+  }
+
+  clear(): void {
     if (!this.#isJson) statusLine('');
-    const ms = Math.max(1, this.#now() - this.#startedAt);
-    return { ms, bytesPerSecond: Math.round(((doneBytes - (this.#firstBytes ?? 0)) * 1000) / ms) };
   }
 
   #rate(): number {
@@ -92,7 +91,7 @@ export function size(bytes: number): string {
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
-export function duration(seconds: number): string {
+function duration(seconds: number): string {
   if (seconds < 100) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);
   return minutes < 100 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;

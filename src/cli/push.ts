@@ -78,7 +78,8 @@ async function pushOne(
       if (state === 'taking') progress.update({ doneBytes, totalBytes: offer.size });
     },
   });
-  const { ms } = progress.end(offer.size);
+  progress.clear();
+  const ms = progress.elapsedMs;
   if (options.json)
     json({ event: 'done', ok: true, peer: peer.name, ...offerAsJson(offer), ms: Math.round(ms) });
   else note(`"${peer.name}" has ${printable(offer.name)} (${size(offer.size)}).`);

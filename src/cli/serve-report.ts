@@ -74,6 +74,12 @@ export class ServeReport {
     note(text);
   }
 
+  /** Something about files: `event` for JSON, `text` for people. */
+  files(event: Readonly<Record<string, unknown>>, text: string): void {
+    if (this.#json) json(event);
+    else note(text);
+  }
+
   listening(addresses: readonly Address[], publicKey: PublicKey, peers: number, workers?: number): void {
     const listening = addresses.map(formatAddress);
     if (this.#json)

@@ -28,13 +28,20 @@ import {
   workersOption,
 } from './options.ts';
 import { atHangup, commandReloader } from './reload.ts';
+import {
+  acceptOption,
+  inboxOption,
+  ServedFiles,
+  type ServeFilesOptions,
+  shareOption,
+} from './serve-files.ts';
 import { DROP_REPORT_MS, type ReportOptions, ServeReport } from './serve-report.ts';
 import { serveAsWorker } from './serve-worker.ts';
 import { serveByWorkers } from './serve-workers.ts';
 import { servedCommands } from './served-commands.ts';
 import { startCourier } from './start-courier.ts';
 
-export interface ServeOptions extends KeyOptions, ReportOptions {
+export interface ServeOptions extends KeyOptions, ReportOptions, ServeFilesOptions {
   readonly host?: string;
   readonly port: number;
   readonly workers: number;
@@ -55,6 +62,9 @@ export function addServe(program: Command): void {
     .addOption(workersOption())
     .addOption(commandsOption())
     .addOption(keysOption())
+    .addOption(shareOption())
+    .addOption(inboxOption())
+    .addOption(acceptOption())
     .addOption(metricsOption())
     .addOption(introduceOption())
     .addOption(relay)
@@ -73,6 +83,10 @@ async function serve(options: ServeOptions): Promise<void> {
     await serveAsWorker(seat, options);
   } else if (options.workers === 1) {
     await serveAlone(options, sockets);
+  } else if (options.share.length > 0 || options.inbox !== undefined) {
+    throw new UdpToolError('bad-usage', 'Workers do not serve files.', {
+      hint: 'Leave --workers away, or share files by another "serve" or "share" on a port of its own.',
+    });
   } else if (sockets.length === 0) {
     await serveByWorkers(options);
   } else {
@@ -132,6 +146,7 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
     onTrouble: (text) => report.line(text),
   });
   void endpoint.stayReachable();
+  await using _files = await ServedFiles.begin(endpoint, store, options, report, stop);
   let told = bookOf(peers);
   const follower = {
     onBook(book: Book): void {

@@ -99,7 +99,7 @@ export async function putOn(
       ...(to !== undefined && { to }),
       onProgress: (doneBytes, totalBytes) => progress.update({ doneBytes, totalBytes }),
     });
-    progress.end(offer.size);
+    progress.clear();
     tellSkipped(skipped, isJson);
     offers.push(offer);
   }
@@ -124,7 +124,7 @@ function tellSharing(addresses: readonly string[], offers: readonly Offer[], opt
 }
 
 /** @throws UdpToolError `unknown-peer` */
-export function keysOf(peers: readonly PeerOptions[], names: readonly string[]): string[] | undefined {
+function keysOf(peers: readonly PeerOptions[], names: readonly string[]): string[] | undefined {
   if (names.length === 0) return undefined;
   return names.map((name) => {
     const peer = peers.find((one) => one.name === name);

@@ -24,6 +24,9 @@ export class BlobFile {
   readonly #mode: number;
   /** How long the file was when it was opened: beyond, it is zeros until something is written. */
   #oldSize = 0;
+  #oldMtimeMs: number | undefined;
+  /** Where what was written since ends; 0 where nothing was. */
+  #writtenEnd = 0;
   #handle: Promise<FileHandle> | undefined;
 
   private constructor({ path, id, size, isExecutable }: BlobFileOptions) {
@@ -37,6 +40,7 @@ export class BlobFile {
     const found = await lstat(options.path).catch(unlessGone);
     if (found !== undefined && !found.isFile()) throw inTheWay(options.path);
     file.#oldSize = found?.size ?? 0;
+    file.#oldMtimeMs = found && Math.floor(found.mtimeMs);
     await file.#look();
     return file;
   }
@@ -53,8 +57,9 @@ export class BlobFile {
     return this.#reader.next();
   }
 
-  release(subject: Subject): void {
-    this.#reader.release(subject);
+  /** Whether it was awaited. */
+  release(subject: Subject): boolean {
+    return this.#reader.release(subject);
   }
 
   async accept(subject: Subject, bytes: Uint8Array): Promise<Verdict> {
@@ -65,16 +70,26 @@ export class BlobFile {
     return 'accepted';
   }
 
-  /** Gives the complete file its size and its time. */
-  async seal(mtimeMs: number): Promise<void> {
-    const handle = await this.#open();
-    await handle.truncate(this.#reader.shape.size);
-    await setMtime(handle, mtimeMs);
+  get doneFiles(): number {
+    return this.isComplete ? 1 : 0;
   }
 
-  /** What was written is on the disk afterwards. */
-  async sync(): Promise<void> {
+  /** Gives the complete file its size and its time. */
+  async seal(mtimeMs: number): Promise<void> {
+    const { size } = this.#reader.shape;
+    if (this.#writtenEnd === 0 && this.#oldSize === size && this.#oldMtimeMs === mtimeMs) return;
+    const handle = await this.#open();
+    // Zeros at the end are not written; and it may have been longer.
+    if (Math.max(this.#oldSize, this.#writtenEnd) !== size) await handle.truncate(size);
+    const seconds = secondsOf(mtimeMs);
+    await handle.utimes(seconds, seconds);
+  }
+
+  /** The complete file is on the disk afterwards. */
+  async finish(mtimeMs: number): Promise<void> {
+    await this.seal(mtimeMs);
     await (await this.#open()).sync();
+    await this.close();
   }
 
   async close(): Promise<void> {
@@ -85,8 +100,10 @@ export class BlobFile {
 
   async #store(index: number, bytes: Uint8Array): Promise<void> {
     let isStored = false;
+    const offset = index * CHUNK_BYTES;
+    this.#writtenEnd = Math.max(this.#writtenEnd, offset + bytes.length);
     try {
-      await writeAt(await this.#open(), bytes, index * CHUNK_BYTES);
+      await writeAt(await this.#open(), bytes, offset);
       isStored = true;
     } finally {
       this.#reader.stored(index, isStored);
@@ -123,6 +140,11 @@ export function inTheWay(path: string): UdpToolError {
   return new UdpToolError('exists', `${path} is not what this program put there.`, { hint: 'Move it away.' });
 }
 
+/** A time as `utimes` takes it: a fraction of a microsecond more, lest it become a hair less than the millisecond. */
+export function secondsOf(mtimeMs: number): number {
+  return (mtimeMs + 0.0005) / 1000;
+}
+
 /** Fills the bytes as far as the file goes; returns how many. */
 export async function readAt(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<number> {
   let done = 0;
@@ -140,10 +162,4 @@ export async function writeAt(handle: FileHandle, bytes: Uint8Array, offset: num
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
     done += bytesWritten;
   }
-}
-
-async function setMtime(handle: FileHandle, mtimeMs: number): Promise<void> {
-  // A fraction of a microsecond more, lest the seconds that Node makes of it be a hair before the millisecond.
-  const seconds = (mtimeMs + 0.0005) / 1000;
-  await handle.utimes(seconds, seconds);
 }

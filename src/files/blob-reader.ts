@@ -4,7 +4,7 @@
  */
 import { equalBytes } from '../bytes.ts';
 import { FAN_OUT, HASH_BYTES, hashChunk, hashNode, hashZeros, isTop, TreeShape } from './content-tree.ts';
-import { levelOf, type Subject, subjectAt } from './offer.ts';
+import { type Subject, subjectAt } from './offer.ts';
 
 /** The chunks under the node that is read, and those under the next, whose node is asked for meanwhile. */
 const MAX_SPANS = 2;
@@ -88,11 +88,13 @@ export class BlobReader {
     return null;
   }
 
-  /** It is not coming: `next` gives it again. */
-  release(subject: Subject): void {
-    const pending = this.#pending.get(key(levelOf(subject), subject.index));
-    if (pending !== undefined) pending.isAsked = false;
-    else if (subject.kind === 'chunk') this.#put(subject.index, ASKED, MISSING);
+  /** It is not coming: `next` gives it again. Returns whether it was awaited. */
+  release(subject: Subject): boolean {
+    if (subject.kind === 'chunk') return this.#put(subject.index, ASKED, MISSING);
+    const pending = this.#pending.get(key(subject.level, subject.index));
+    if (!pending?.isAsked) return false;
+    pending.isAsked = false;
+    return true;
   }
 
   /**

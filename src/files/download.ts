@@ -1,9 +1,13 @@
 /** One offer on its way into a folder. It grows in a {@link PartialFolder}, and goes on there after whatever stopped it. */
 import { lstat, realpath, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UdpToolError } from '../errors.ts';
 import { BlobFile, type Verdict } from './blob-file.ts';
 import type { Wanted } from './blob-reader.ts';
 import { diskError, diskFull, failing, unlessGone } from './disk-error.ts';
+import { FolderContent } from './folder-content.ts';
+import type { ManifestEntry } from './manifest.ts';
+import { nameProblem } from './names.ts';
 import type { Offer, Subject } from './offer.ts';
 import { PartialFolder } from './partial-folder.ts';
 import { type Conflict, place, refuseTaken, type Target } from './target.ts';
@@ -15,6 +19,8 @@ export interface DownloadOptions {
   /** Instead of the offer's own. */
   readonly name?: string;
   readonly conflict: Conflict;
+  /** Ends looking through what is there already, which takes a while for many files. */
+  readonly signal?: AbortSignal;
 }
 
 export interface DownloadProgress {
@@ -24,13 +30,16 @@ export interface DownloadProgress {
   readonly totalFiles: number;
 }
 
+/** What the download grows: a file, or a folder. */
+type Content = BlobFile | FolderContent;
+
 export class Download {
   readonly #offer: Offer;
   readonly #partial: PartialFolder;
   readonly #target: Target;
-  readonly #content: BlobFile;
+  readonly #content: Content;
 
-  private constructor(offer: Offer, partial: PartialFolder, target: Target, content: BlobFile) {
+  private constructor(offer: Offer, partial: PartialFolder, target: Target, content: Content) {
     this.#offer = offer;
     this.#partial = partial;
     this.#target = target;
@@ -39,16 +48,30 @@ export class Download {
 
   /**
    * Begins, or goes on with what is there for that id.
-   * @throws UdpToolError `exists` where the name is taken and is to stay, `locked`, `disk-full`, `no-permission`, `failed`
+   * @throws UdpToolError `exists` where the name is taken and is to stay, `bad-usage` or, of the offer's own name,
+   *   `integrity` where it is none, `locked`, `disk-full`, `no-permission`, `failed`
    */
-  static async open({ offer, into, name = offer.name, conflict }: DownloadOptions): Promise<Download> {
+  static async open({
+    offer,
+    into,
+    name = offer.name,
+    conflict,
+    signal,
+  }: DownloadOptions): Promise<Download> {
+    const problem = nameProblem(name);
+    if (problem !== null) {
+      const code = name === offer.name ? 'integrity' : 'bad-usage';
+      throw new UdpToolError(code, `That name is not used: ${problem}.`, {
+        hint: 'Give another name with -o.',
+      });
+    }
     return failing(`fetch ${name}`, into, async () => {
       const folder = await realpath(into);
       const target: Target = { into: folder, name, kind: offer.kind, conflict };
       await refuseTaken(target);
       const partial = await PartialFolder.open(folder, offer.id);
       try {
-        return new Download(offer, partial, target, await openContent(offer, partial));
+        return new Download(offer, partial, target, await openContent(offer, partial, signal));
       } catch (error) {
         await partial.close();
         throw error;
@@ -67,7 +90,7 @@ export class Download {
   }
 
   /**
-   * Verifies and writes. `wrong` is what is not what was asked for, and is given by `next` again; `unwanted` is what is
+   * Verifies and writes; the bytes are left alone until this resolves. `wrong` is what is not what was asked for, and is given by `next` again; `unwanted` is what is
    * there already or was never asked for.
    * @throws UdpToolError `disk-full`, `no-permission`, `failed`; what arrived is given by `next` again
    */
@@ -76,13 +99,22 @@ export class Download {
   }
 
   get progress(): DownloadProgress {
-    const { size, files } = this.#offer;
-    const doneFiles = this.isComplete ? files : 0;
-    return { doneBytes: this.#content.doneBytes, totalBytes: size, doneFiles, totalFiles: files };
+    const { doneBytes, doneFiles } = this.#content;
+    return { doneBytes, totalBytes: this.#offer.size, doneFiles, totalFiles: this.#offer.files };
   }
 
   get isComplete(): boolean {
     return this.#content.isComplete;
+  }
+
+  /** Whether it is known what all of it is: of a folder, its manifest is there. */
+  get isListed(): boolean {
+    return !(this.#content instanceof FolderContent) || this.#content.isListed;
+  }
+
+  /** What is in a folder, once {@link isListed}; nothing for a file. */
+  entries(): AsyncIterable<ManifestEntry> {
+    return this.#content instanceof FolderContent ? this.#content.entries() : nothing();
   }
 
   /**
@@ -91,10 +123,8 @@ export class Download {
    */
   finish(): Promise<string> {
     return this.#failing('finish', async () => {
-      await this.#content.seal(this.#offer.mtimeMs);
-      await this.#content.sync();
-      await this.#content.close();
-      const path = await place(join(this.#partial.path, 'data'), this.#target);
+      await this.#content.finish(this.#offer.mtimeMs);
+      const path = await place(contentPath(this.#offer, this.#partial), this.#target);
       await this.#partial.remove();
       return path;
     });
@@ -121,18 +151,26 @@ export class Download {
   }
 }
 
-async function openContent(offer: Offer, partial: PartialFolder): Promise<BlobFile> {
-  if (offer.kind === 'folder') throw new Error('not yet');
-  const path = join(partial.path, 'data');
-  await refuseTooLarge(offer, partial.path, path);
+async function* nothing(): AsyncGenerator<never> {}
+
+function contentPath({ kind }: Offer, { path }: PartialFolder): string {
+  return join(path, kind === 'file' ? 'data' : 'tree');
+}
+
+async function openContent(offer: Offer, partial: PartialFolder, signal?: AbortSignal): Promise<Content> {
+  const path = contentPath(offer, partial);
+  await refuseTooLarge(offer, path, partial.path);
+  if (offer.kind === 'folder') return FolderContent.open(offer, partial.path, signal);
   return BlobFile.open({ path, id: offer.id, size: offer.size, isExecutable: offer.isExecutable });
 }
 
 /** Where the file system can tell that it has no room for what is still to come. */
-async function refuseTooLarge({ name, size }: Offer, folder: string, path: string): Promise<void> {
+async function refuseTooLarge({ name, kind, size }: Offer, path: string, folder: string): Promise<void> {
   const space = await statfs(folder).catch(() => undefined);
   const found = await lstat(path).catch(unlessGone);
+  if (space === undefined) return;
+  // Of a folder that has begun, nobody knows what it still needs.
+  if (kind === 'folder' && found !== undefined) return;
   const here = (found?.blocks ?? 0) * 512; // the unit of st_blocks, whatever the file system's own
-  if (space !== undefined && size - here > space.bavail * space.bsize)
-    throw diskFull(`fetch ${name}`, folder);
+  if (size - here > space.bavail * space.bsize) throw diskFull(`fetch ${name}`, folder);
 }

@@ -1,6 +1,6 @@
 /** Files open for reading: so many at most, those that were used last. */
-import { constants, type FileHandle, open } from 'node:fs/promises';
-import { NO_FOLLOW } from './blob-file.ts';
+import type { FileHandle } from 'node:fs/promises';
+import { openForReading } from './hash-file.ts';
 
 interface Opened {
   readonly handle: Promise<FileHandle>;
@@ -20,21 +20,25 @@ export class Handles {
 
   /** Lends the open file to `action`. */
   async use<T>(path: string, action: (handle: FileHandle) => Promise<T>): Promise<T> {
-    // A pipe that took the file's place must not make us wait for its writer.
-    const opened = this.#open.get(path) ?? {
-      handle: open(path, constants.O_RDONLY | NO_FOLLOW | (constants.O_NONBLOCK ?? 0)),
-      users: 0,
-      isLetGo: false,
-    };
+    const opened = this.#open.get(path) ?? { handle: openForReading(path), users: 0, isLetGo: false };
     opened.users++;
     this.#open.delete(path);
     this.#open.set(path, opened);
     this.#trim();
     try {
-      return await action(await opened.handle);
+      return await action(await this.#opened(path, opened));
     } finally {
       opened.users--;
       if (opened.isLetGo && opened.users === 0) await close(opened);
+    }
+  }
+
+  async #opened(path: string, opened: Opened): Promise<FileHandle> {
+    try {
+      return await opened.handle;
+    } catch (error) {
+      if (this.#open.get(path) === opened) this.#open.delete(path);
+      throw error;
     }
   }
 

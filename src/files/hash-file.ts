@@ -1,5 +1,6 @@
-/** The id of a file, and its tree of hashes as a file. */
+/** The id of an open file, and its nodes as a file. */
 import { constants, type FileHandle, open } from 'node:fs/promises';
+import { UdpToolError } from '../errors.ts';
 import { NO_FOLLOW, readAt, writeAt } from './blob-file.ts';
 import { CHUNK_BYTES, TreeBuilder, TreeShape } from './content-tree.ts';
 
@@ -10,20 +11,21 @@ export interface FileState {
   readonly ino: bigint;
 }
 
-/** Also of a file that is open. Null for what is no regular file. */
-export async function stateOf(handle: FileHandle): Promise<(FileState & { isExecutable: boolean }) | null> {
+/** Null for what is no regular file. */
+export async function stateOf(handle: FileHandle): Promise<FileState | null> {
   const found = await handle.stat({ bigint: true });
   if (!found.isFile()) return null;
-  const isExecutable = (found.mode & 0o100n) !== 0n;
-  return { size: Number(found.size), mtimeNs: found.mtimeNs, ino: found.ino, isExecutable };
+  return { size: Number(found.size), mtimeNs: found.mtimeNs, ino: found.ino };
 }
 
 export function isSameState(a: FileState, b: FileState): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ino === b.ino;
 }
 
+/** Whole milliseconds, also before 1970 not later than the file's own time. */
 export function mtimeMsOf({ mtimeNs }: FileState): number {
-  return Number(mtimeNs / 1_000_000n);
+  const ms = mtimeNs / 1_000_000n;
+  return Number(mtimeNs < ms * 1_000_000n ? ms - 1n : ms);
 }
 
 /** A pipe must not make us wait for its writer, and a link not lead us elsewhere. */
@@ -31,46 +33,63 @@ export function openForReading(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | NO_FOLLOW | (constants.O_NONBLOCK ?? 0));
 }
 
-export interface HashOptions {
-  readonly signal?: AbortSignal | undefined;
-  onBytes?(bytes: number): void;
-  /** Where the nodes go, for a file of more than one chunk. */
-  openNodes?(): Promise<FileHandle>;
+export function refuseAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new UdpToolError('aborted', 'Hashing was aborted.', { cause: signal.reason });
 }
 
-/** Reads so many bytes of an open file; null where they have become fewer meanwhile. */
+export interface HashFileOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Where the nodes go, for a file of more than one chunk. */
+  readonly nodesPath: string;
+  onBytes?(bytes: number): void;
+}
+
+/** Null where the file has fewer bytes than that. */
 export async function hashFile(
   handle: FileHandle,
   size: number,
-  options: HashOptions = {},
+  options: HashFileOptions,
 ): Promise<Uint8Array | null> {
   const shape = new TreeShape(size);
-  const nodes = shape.height === 0 ? undefined : await options.openNodes?.();
-  const whole: { offset: number; content: Uint8Array }[] = [];
-  const builder = new TreeBuilder((level, index, content) => {
-    if (nodes !== undefined) whole.push({ offset: shape.nodeOffset(level, index), content });
-  });
+  const nodes = shape.height === 0 ? null : await open(options.nodesPath, 'w', 0o600);
   try {
-    // The next chunk is read while this one is hashed.
-    let reading = read(handle, shape, 0);
-    for (let index = 0; index < shape.chunks; index++) {
-      options.signal?.throwIfAborted();
-      const chunk = await reading;
-      if (chunk === null) return null;
-      if (index + 1 < shape.chunks) reading = read(handle, shape, index + 1);
-      builder.add(chunk);
-      for (const { offset, content } of whole.splice(0)) await writeAt(nodes as FileHandle, content, offset);
-      options.onBytes?.(chunk.length);
-    }
-    const id = builder.finish(size);
-    for (const { offset, content } of whole) await writeAt(nodes as FileHandle, content, offset);
-    return id;
+    return await hashTo(nodes, handle, shape, options);
   } finally {
     await nodes?.close();
   }
 }
 
-async function read(handle: FileHandle, shape: TreeShape, index: number): Promise<Uint8Array | null> {
-  const chunk = new Uint8Array(shape.bytesAt(0, index) ?? 0);
-  return (await readAt(handle, chunk, index * CHUNK_BYTES)) === chunk.length ? chunk : null;
+async function hashTo(
+  nodes: FileHandle | null,
+  handle: FileHandle,
+  shape: TreeShape,
+  { signal, onBytes }: HashFileOptions,
+): Promise<Uint8Array | null> {
+  const whole: { readonly offset: number; readonly content: Uint8Array }[] = [];
+  const builder = new TreeBuilder((level, index, content) =>
+    whole.push({ offset: shape.nodeOffset(level, index), content }),
+  );
+  const writeNodes = async (): Promise<void> => {
+    for (const { offset, content } of whole.splice(0))
+      if (nodes !== null) await writeAt(nodes, content, offset);
+  };
+  const lengthAt = (index: number): number => shape.bytesAt(0, index) ?? 0;
+  const read = async (index: number): Promise<Uint8Array> => {
+    const chunk = new Uint8Array(lengthAt(index));
+    return chunk.subarray(0, await readAt(handle, chunk, index * CHUNK_BYTES));
+  };
+  for (let index = 0, reading = read(0); index < shape.chunks; index++) {
+    const chunk = await reading;
+    if (chunk.length < lengthAt(index)) return null;
+    refuseAborted(signal);
+    // The next chunk is read while this one is hashed.
+    if (index + 1 < shape.chunks) reading = read(index + 1);
+    reading.catch(() => {}); // seen when it is awaited, if it still is
+    builder.add(chunk);
+    await writeNodes();
+    onBytes?.(chunk.length);
+  }
+  const id = builder.finish(shape.size);
+  await writeNodes();
+  return id;
 }

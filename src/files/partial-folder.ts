@@ -1,14 +1,13 @@
 /** The folder beside the target where a download grows until it is whole: one for each id, for one process at a time. */
-import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
-import { random } from '../transport/random.ts';
 import { inTheWay } from './blob-file.ts';
+import { OWN_PREFIX } from './names.ts';
+import { isOwnerRunning, markedName } from './process-mark.ts';
 
-export const PARTIAL_PREFIX = '.udp-tool-partial-';
 const ID_BYTES = 8;
-const LOCK = /^lock-(\d+)-(\d+)-[0-9a-f]+$/;
 
 export class PartialFolder {
   readonly path: string;
@@ -21,12 +20,12 @@ export class PartialFolder {
 
   /** @throws UdpToolError `locked`, `exists`; and what the file system says */
   static async open(into: string, id: Uint8Array): Promise<PartialFolder> {
-    const path = join(into, PARTIAL_PREFIX + toHex(id.subarray(0, ID_BYTES)));
-    await mkdir(path, { mode: 0o700 }).catch(unlessThere);
-    const found = await lstat(path);
+    const path = join(into, `${OWN_PREFIX}partial-${toHex(id.subarray(0, ID_BYTES))}`);
+    await makeFolder(path, 0o700);
+    const { uid } = await lstat(path);
     // Somebody else's, in a folder where everybody may write, could be changed under our hands.
-    if (!found.isDirectory() || found.uid !== (process.getuid?.() ?? found.uid)) throw inTheWay(path);
-    const lock = `lock-${process.pid}-${await startOf(process.pid)}-${toHex(random(8))}`;
+    if (uid !== (process.getuid?.() ?? uid)) throw inTheWay(path);
+    const lock = await markedName('lock');
     await writeFile(join(path, lock), '', { flag: 'wx', mode: 0o600 });
     await refuseRivals(path, lock);
     return new PartialFolder(path, join(path, lock));
@@ -45,34 +44,22 @@ export class PartialFolder {
 /** Of two that begin at once, at least one finds the other's lock and gives way. Locks of processes that died go. */
 async function refuseRivals(path: string, own: string): Promise<void> {
   for (const name of await readdir(path)) {
-    const [, pid, start] = LOCK.exec(name) ?? [];
-    if (pid === undefined || start === undefined || name === own) continue;
-    if (await isRunning(Number(pid), start)) {
-      await rm(join(path, own), { force: true });
-      throw new UdpToolError('locked', 'The same thing is being fetched into that folder already.', {
-        hint: 'Wait for the other one to end, or stop it.',
-      });
-    }
-    await rm(join(path, name), { force: true });
+    const isRunning = name === own ? undefined : await isOwnerRunning(name);
+    if (isRunning === false) await rm(join(path, name), { force: true });
+    if (isRunning !== true) continue;
+    await rm(join(path, own), { force: true });
+    throw new UdpToolError('locked', 'The same is being fetched into that folder already.', {
+      hint: 'Wait for the other one to end, or stop it.',
+    });
   }
 }
 
-async function isRunning(pid: number, start: string): Promise<boolean> {
+/** Makes a folder where there is none yet, and never takes a link for one. */
+export async function makeFolder(path: string, mode?: number): Promise<void> {
   try {
-    process.kill(pid, 0);
+    await mkdir(path, { mode });
   } catch (error) {
-    if (hasSystemCode(error, 'ESRCH')) return false;
+    if (!hasSystemCode(error, 'EEXIST')) throw error;
+    if (!(await lstat(path)).isDirectory()) throw inTheWay(path);
   }
-  return (await startOf(pid)) === start;
-}
-
-/** When a process began, which tells it from a later one with its number; 0 where the system does not say. */
-async function startOf(pid: number): Promise<string> {
-  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  // Field 22, counted behind the name, which may hold anything (proc_pid_stat(5)).
-  return /^\d+$/.exec(text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '')?.[0] ?? '0';
-}
-
-function unlessThere(error: unknown): void {
-  if (!hasSystemCode(error, 'EEXIST')) throw error;
 }

@@ -1,180 +1,286 @@
 /** What this machine offers, and to whom. */
-import type { FileHandle } from 'node:fs/promises';
-import { realpath } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { type FileHandle, mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { toHex } from '../bytes.ts';
-import { UdpToolError } from '../errors.ts';
+import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { readAt } from './blob-file.ts';
 import { CHUNK_BYTES, TreeShape } from './content-tree.ts';
-import { failing } from './disk-error.ts';
+import { diskError, failing } from './disk-error.ts';
 import { Handles } from './handles.ts';
 import { HashCache } from './hash-cache.ts';
-import { type FileState, isSameState, mtimeMsOf, openForReading, stateOf } from './hash-file.ts';
-import { levelOf, type Offer, type Subject } from './offer.ts';
+import { isSameState, refuseAborted, stateOf } from './hash-file.ts';
+import { type Holder, type MakeOptions, OfferMaker } from './make-offer.ts';
+import { nameProblem } from './names.ts';
+import { bytesOf, type Offer, type Subject } from './offer.ts';
+import { isOwnerRunning, markedName } from './process-mark.ts';
+import { reasonOf, type Skipped } from './walk.ts';
 
 const MAX_OPEN_FILES = 64;
+
+/** What became of an offer by itself: `withdrawn` where its content is not what it was, `offered` as what it is now. */
+export type ShelfNews =
+  | { readonly kind: 'offered' | 'withdrawn'; readonly path: string; readonly offer: Offer }
+  | { readonly kind: 'skipped'; readonly path: string; readonly reason: string };
 
 export interface ShelfOptions {
   /** Where hashes are kept, so that what was hashed once need not be again. */
   readonly stateDir: string;
+  onNews?(news: ShelfNews): void;
 }
 
 export interface AddOptions {
   /** Public keys as text; all peers if not given. */
   readonly to?: readonly string[];
   readonly signal?: AbortSignal;
-  onProgress?(bytesHashed: number, bytesTotal: number): void;
+  readonly onProgress?: (bytesHashed: number, bytesTotal: number) => void;
 }
 
-export interface Skipped {
+/** A path that is offered, and what of it is at the moment. */
+interface Share {
   readonly path: string;
-  readonly reason: string;
-}
-
-/** A file that holds a blob, and what it was when it was hashed. */
-interface Holder {
-  readonly path: string;
-  readonly state: FileState;
-  readonly entry: Entry;
+  readonly name: string;
+  readonly to: readonly string[] | undefined;
+  entry: Entry | undefined;
 }
 
 interface Entry {
-  readonly path: string;
-  /** Null for all peers. */
-  readonly to: ReadonlySet<string> | null;
-  offer: Offer;
+  readonly share: Share;
+  readonly offer: Offer;
+  readonly holders: ReadonlyMap<string, Holder>;
 }
 
 export class Shelf {
-  readonly #cache: HashCache;
+  readonly #maker: OfferMaker;
+  /** Manifests of this process, and of nobody else. */
+  readonly #ownDir: string;
+  readonly #onNews: (news: ShelfNews) => void;
   readonly #handles = new Handles(MAX_OPEN_FILES);
-  readonly #entries = new Set<Entry>();
-  /** By the id of the blob. */
-  readonly #holders = new Map<string, Holder[]>();
+  /** By path. */
+  readonly #shares = new Map<string, Share>();
+  /** Folders of which each thing is offered, and to whom. */
+  readonly #watched = new Map<string, readonly string[] | undefined>();
+  /** By the ids of the blobs that they hold. */
+  readonly #entries = new Map<string, Entry[]>();
+  /** One change after the other. */
+  #changing: Promise<unknown> = Promise.resolve();
+  #refreshing: Promise<void> | undefined;
 
-  private constructor(cache: HashCache) {
-    this.#cache = cache;
+  private constructor(cache: HashCache, ownDir: string, onNews: (news: ShelfNews) => void) {
+    this.#maker = new OfferMaker(cache, ownDir);
+    this.#ownDir = ownDir;
+    this.#onNews = onNews;
   }
 
-  static async open({ stateDir }: ShelfOptions): Promise<Shelf> {
-    return failing('keep hashes', stateDir, async () => new Shelf(await HashCache.open(stateDir)));
-  }
-
-  /**
-   * Hashes a file or a folder, and offers it. Of a folder, what is no regular file or folder is skipped.
-   * @throws UdpToolError `bad-usage`, `aborted`, `content-changed`, `no-permission`, `failed`
-   */
-  async add(path: string, options: AddOptions = {}): Promise<{ offer: Offer; skipped: readonly Skipped[] }> {
-    return failing(`share ${path}`, path, async () => {
-      const real = await realpath(path);
-      const handle = await openForReading(real);
-      try {
-        return { offer: await this.#addFile(real, basename(path), handle, options), skipped: [] };
-      } finally {
-        await handle.close();
-      }
+  /** @throws UdpToolError `no-permission`, `disk-full`, `failed` */
+  static open({ stateDir, onNews = () => {} }: ShelfOptions): Promise<Shelf> {
+    return failing('keep hashes', stateDir, async () => {
+      const cache = await HashCache.open(stateDir);
+      for (const name of await readdir(stateDir))
+        if ((await isOwnerRunning(name)) === false)
+          await rm(join(stateDir, name), { recursive: true, force: true });
+      const ownDir = join(stateDir, await markedName('manifests'));
+      await mkdir(ownDir, { mode: 0o700 });
+      return new Shelf(cache, ownDir, onNews);
     });
   }
 
+  /**
+   * Hashes a file or a folder, and offers it; a path that is offered already is offered as it is now. Of a folder, what
+   * cannot be sent is skipped.
+   * @param path may be a link to what is meant; below it, links are not followed
+   * @throws UdpToolError `bad-usage`, `too-large`, `aborted`, `content-changed`, `no-permission`, `disk-full`, `failed`
+   */
+  add(
+    path: string,
+    { to, ...options }: AddOptions = {},
+  ): Promise<{ offer: Offer; skipped: readonly Skipped[] }> {
+    return this.#change(`share ${path}`, path, async () => {
+      const name = basename(resolve(path));
+      const problem = nameProblem(name);
+      if (problem !== null)
+        throw new UdpToolError('bad-usage', `The name of ${path} cannot be sent: ${problem}.`);
+      const share: Share = { path: await realpath(path), name, to, entry: undefined };
+      const { entry, skipped } = await this.#make(share, options);
+      this.#put(entry);
+      return { offer: entry.offer, skipped };
+    });
+  }
+
+  /** From the next {@link refresh}, each thing in the folder is an offer. */
+  watch(folder: string, { to }: Pick<AddOptions, 'to'> = {}): Promise<void> {
+    return this.#change(`share ${folder}`, folder, async () => {
+      this.#watched.set(await realpath(folder), to);
+    });
+  }
+
+  /**
+   * Looks again at all that is offered, hashes what changed, and offers it as it is now; news are told to `onNews`. It
+   * looks at each file, so it is for whoever wants to know what is offered, not for each chunk.
+   */
+  refresh(signal?: AbortSignal): Promise<void> {
+    this.#refreshing ??= this.#change('look at what is shared', this.#ownDir, () =>
+      this.#refresh({ signal }),
+    ).finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  /** Offers it to nobody any more. */
   remove(id: Uint8Array): void {
     const key = toHex(id);
-    for (const entry of this.#entries) if (toHex(entry.offer.id) === key) this.#withdraw(entry);
+    for (const share of this.#shares.values()) {
+      if (share.entry === undefined || toHex(share.entry.offer.id) !== key) continue;
+      this.#drop(share);
+      this.#shares.delete(share.path);
+    }
   }
 
   offersFor(peer: string): Offer[] {
-    return [...this.#entries].filter((entry) => isFor(entry, peer)).map(({ offer }) => offer);
+    const entries = [...this.#shares.values()].map(({ entry }) => entry);
+    return entries
+      .filter((entry) => entry !== undefined && isFor(entry, peer))
+      .map((entry) => (entry as Entry).offer);
   }
 
   /**
    * The bytes of a chunk or a node; null where that is not offered to the peer, or is no place of the blob.
-   * @throws UdpToolError `content-changed` where the file is not what was offered: its offer is withdrawn
+   * @throws UdpToolError `content-changed` where the file is not what was offered: its offer is withdrawn, until the next
+   *   {@link refresh} offers it as it is then
    */
   async read(peer: string, subject: Subject): Promise<Uint8Array | null> {
     const id = toHex(subject.blob);
-    const holder = this.#holders.get(id)?.find(({ entry }) => isFor(entry, peer));
-    if (holder === undefined) return null;
-    const shape = new TreeShape(holder.state.size);
-    const length = shape.bytesAt(levelOf(subject), subject.index);
+    const entry = this.#entries.get(id)?.find((one) => isFor(one, peer));
+    const holder = entry?.holders.get(id);
+    if (entry === undefined || holder === undefined) return null;
+    const length = bytesOf(subject, new TreeShape(holder.state.size));
     if (length === null) return null;
     const bytes = new Uint8Array(length);
-    const isThere =
-      subject.kind === 'chunk'
-        ? await this.#readChunk(holder, subject.index, bytes)
-        : await this.#fill(this.#cache.treePath(id), bytes, shape.nodeOffset(subject.level, subject.index));
-    if (isThere) return bytes;
-    this.#withdraw(holder.entry);
-    throw changed(holder.path);
+    if (await this.#fill(bytes, holder, subject)) return bytes;
+    if (this.#drop(entry.share, entry))
+      this.#onNews({ kind: 'withdrawn', path: entry.share.path, offer: entry.offer });
+    throw new UdpToolError('content-changed', `${holder.path} is not what it was when it was offered.`);
   }
 
   async close(): Promise<void> {
+    await this.#changing;
     await this.#handles.close();
+    await rm(this.#ownDir, { recursive: true, force: true });
   }
 
-  async #addFile(path: string, name: string, handle: FileHandle, options: AddOptions): Promise<Offer> {
-    const state = await stateOf(handle);
-    if (state === null) throw new UdpToolError('bad-usage', `${path} is neither a file nor a folder.`);
-    let done = 0;
-    const onBytes = (bytes: number): void => options.onProgress?.((done += bytes), state.size);
-    const id = await this.#cache.idOf(path, state, handle, { signal: options.signal, onBytes });
-    const after = await stateOf(handle);
-    if (id === null || after === null || !isSameState(state, after)) throw changed(path);
-    const { size, isExecutable } = state;
-    const offer: Offer = {
-      name,
-      kind: 'file',
-      size,
-      files: 1,
-      id: fromHex(id),
-      mtimeMs: mtimeMsOf(state),
-      isExecutable,
-    };
-    const entry: Entry = { path, to: options.to === undefined ? null : new Set(options.to), offer };
-    this.#entries.add(entry);
-    this.#hold(id, { path, state, entry });
-    return offer;
-  }
-
-  #hold(id: string, holder: Holder): void {
-    const holders = this.#holders.get(id);
-    if (holders === undefined) this.#holders.set(id, [holder]);
-    else holders.push(holder);
-  }
-
-  #withdraw(entry: Entry): void {
-    if (!this.#entries.delete(entry)) return;
-    for (const [id, holders] of this.#holders) {
-      const others = holders.filter((holder) => holder.entry !== entry);
-      if (others.length === 0) this.#holders.delete(id);
-      else if (others.length < holders.length) this.#holders.set(id, others);
+  async #refresh(options: MakeOptions): Promise<void> {
+    const shares = new Map(this.#shares);
+    for (const [folder, to] of this.#watched) {
+      for (const name of await readdir(folder)) {
+        const path = join(folder, name);
+        if (!shares.has(path) && nameProblem(name) === null)
+          shares.set(path, { path, name, to, entry: undefined });
+      }
+    }
+    for (const share of shares.values()) {
+      try {
+        const wasShared = this.#shares.get(share.path) === share;
+        const { entry, skipped } = await this.#make(share, options);
+        // Meanwhile it may have been taken away.
+        if (wasShared && this.#shares.get(share.path) !== share) continue;
+        const isNews = share.entry === undefined || !isSameOffer(share.entry.offer, entry.offer);
+        this.#put(entry);
+        if (!isNews) continue;
+        this.#onNews({ kind: 'offered', path: share.path, offer: entry.offer });
+        for (const one of skipped) this.#onNews({ kind: 'skipped', ...one });
+      } catch (error) {
+        refuseAborted(options.signal);
+        this.#failed(share, error);
+      }
     }
   }
 
-  /** Whether the file still is what it was, after reading: a writer dates a file before it changes it. */
-  async #readChunk({ path, state }: Holder, index: number, bytes: Uint8Array): Promise<boolean> {
-    return this.#handles
-      .use(path, async (handle) => {
-        const length = await readAt(handle, bytes, index * CHUNK_BYTES);
+  /** It is gone, or cannot be read. */
+  #failed(share: Share, error: unknown): void {
+    const { path, entry } = share;
+    // What was named may come back; what was only found is found again.
+    if (this.#watched.has(dirname(path))) this.#shares.delete(path);
+    if (this.#drop(share) && entry !== undefined)
+      this.#onNews({ kind: 'withdrawn', path, offer: entry.offer });
+    else if (!hasSystemCode(error, 'ENOENT', 'ELOOP'))
+      this.#onNews({ kind: 'skipped', path, reason: reasonOf(error) });
+  }
+
+  async #make(share: Share, options: MakeOptions): Promise<{ entry: Entry; skipped: readonly Skipped[] }> {
+    const { offer, holders, skipped } = await this.#maker.make(share.path, share.name, options);
+    return { entry: { share, offer, holders }, skipped };
+  }
+
+  #put(entry: Entry): void {
+    const { share } = entry;
+    const before = this.#shares.get(share.path);
+    if (before !== undefined) this.#drop(before);
+    this.#shares.set(share.path, share);
+    share.entry = entry;
+    for (const id of entry.holders.keys()) {
+      const entries = this.#entries.get(id);
+      if (entries === undefined) this.#entries.set(id, [entry]);
+      else entries.push(entry);
+    }
+  }
+
+  /** Takes back what is offered of a share, or if that is still this entry; whether there was something. */
+  #drop(share: Share, only?: Entry): boolean {
+    const { entry } = share;
+    if (entry === undefined || (only !== undefined && only !== entry)) return false;
+    share.entry = undefined;
+    for (const id of entry.holders.keys()) {
+      const others = (this.#entries.get(id) ?? []).filter((other) => other !== entry);
+      if (others.length === 0) this.#entries.delete(id);
+      else this.#entries.set(id, others);
+    }
+    return true;
+  }
+
+  /** Whether the bytes could be read from what still is what it was. */
+  async #fill(bytes: Uint8Array, { path, state, nodesPath }: Holder, subject: Subject): Promise<boolean> {
+    if (subject.kind === 'node') {
+      const offset = new TreeShape(state.size).nodeOffset(subject.level, subject.index);
+      return this.#readFrom(
+        nodesPath,
+        async (handle) => (await readAt(handle, bytes, offset)) === bytes.length,
+      );
+    }
+    const read = (): Promise<boolean> =>
+      this.#readFrom(path, async (handle) => {
+        const length = await readAt(handle, bytes, subject.index * CHUNK_BYTES);
+        // After reading: a writer dates a file before it changes it.
         const now = await stateOf(handle);
         return length === bytes.length && now !== null && isSameState(now, state);
-      })
-      .catch(() => false);
+      });
+    if (await read()) return true;
+    // Another file may have taken its place, which was looked at since.
+    await this.#handles.letGo(path);
+    return read();
   }
 
-  async #fill(path: string, bytes: Uint8Array, offset: number): Promise<boolean> {
-    return this.#handles
-      .use(path, async (handle) => (await readAt(handle, bytes, offset)) === bytes.length)
-      .catch(() => false);
+  /** False also for what is gone, or is not for us any more. */
+  async #readFrom(path: string, action: (handle: FileHandle) => Promise<boolean>): Promise<boolean> {
+    try {
+      return await this.#handles.use(path, action);
+    } catch (error) {
+      if (hasSystemCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM', 'ENXIO', 'EISDIR'))
+        return false;
+      throw diskError(`read ${path}`, error, path);
+    }
+  }
+
+  #change<T>(what: string, path: string, action: () => Promise<T>): Promise<T> {
+    const change = this.#changing.then(() => failing(what, path, action));
+    this.#changing = change.catch(() => {});
+    return change;
   }
 }
 
-function isFor({ to }: Entry, peer: string): boolean {
-  return to === null || to.has(peer);
+function isFor({ share }: Entry, peer: string): boolean {
+  return share.to === undefined || share.to.includes(peer);
 }
 
-function changed(path: string): UdpToolError {
-  return new UdpToolError('content-changed', `${path} is not what it was when it was offered.`);
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+function isSameOffer(a: Offer, b: Offer): boolean {
+  return toHex(a.id) === toHex(b.id) && a.mtimeMs === b.mtimeMs;
 }

@@ -1,5 +1,6 @@
 /** What was asked for, as its pieces come in: in any order, some of them twice. */
 import type { StreamSubject } from '../wire/stream-messages.ts';
+import { Ranges } from './ranges.ts';
 
 export type StreamResult =
   | { readonly ok: true; readonly bytes: Uint8Array }
@@ -20,11 +21,6 @@ export interface AskSpec {
   readonly onBytes?: (bytes: number) => void;
 }
 
-interface Range {
-  start: number;
-  end: number;
-}
-
 export class AskedStream {
   /** In its session. */
   readonly id: number;
@@ -33,8 +29,7 @@ export class AskedStream {
   isHeard = false;
   #buffer: Uint8Array | null = null;
   #length: number | null = null;
-  /** What is there, in order, apart from each other. */
-  readonly #ranges: Range[] = [];
+  readonly #there = new Ranges();
 
   constructor(id: number, spec: AskSpec) {
     this.id = id;
@@ -49,41 +44,14 @@ export class AskedStream {
     if (end > (this.#length ?? maxBytes)) return false;
     if (isLast) {
       if (this.#length !== null && this.#length !== end) return false;
-      if ((this.#ranges.at(-1)?.end ?? 0) > end) return false;
+      if (this.#there.end > end) return false;
       this.#length = end;
     }
     this.#buffer ??= new Uint8Array(maxBytes);
-    const known = this.#known();
-    this.#add(offset, end);
     this.#buffer.set(bytes, offset);
-    const news = this.#known() - known;
-    if (news > 0) this.spec.onBytes?.(news);
-    const isWhole = this.#length !== null && this.#known() === this.#length;
-    return isWhole ? this.#buffer.subarray(0, this.#length ?? 0) : null;
-  }
-
-  #known(): number {
-    let sum = 0;
-    for (const { start, end } of this.#ranges) sum += end - start;
-    return sum;
-  }
-
-  #add(start: number, end: number): void {
-    const ranges = this.#ranges;
-    let at = ranges.length;
-    while (at > 0 && (ranges[at - 1] as Range).end >= start) at--; // mostly behind the last one
-    let until = at;
-    let low = start;
-    let high = end;
-    while (until < ranges.length && (ranges[until] as Range).start <= end) {
-      low = Math.min(low, (ranges[until] as Range).start);
-      high = Math.max(high, (ranges[until] as Range).end);
-      until++;
-    }
-    if (until === at + 1) {
-      const range = ranges[at] as Range;
-      range.start = low;
-      range.end = high;
-    } else ranges.splice(at, until - at, { start: low, end: high });
+    const before = this.#there.bytes;
+    this.#there.add(offset, end);
+    if (this.#there.bytes > before) this.spec.onBytes?.(this.#there.bytes - before);
+    return this.#there.bytes === this.#length ? this.#buffer.subarray(0, this.#length) : null;
   }
 }

@@ -1,4 +1,5 @@
 /** An answer on its way: what was never sent, what was lost, and what is acknowledged. */
+import { Ranges } from './ranges.ts';
 
 /** A part of the answer that went into a datagram. */
 export interface SentPiece {
@@ -9,73 +10,57 @@ export interface SentPiece {
   readonly isLast: boolean;
 }
 
-interface Lost {
-  offset: number;
-  length: number;
-}
-
 export class OutgoingStream {
   /** As the asker numbered it. */
   readonly id: number;
   readonly bytes: Uint8Array;
-  readonly #lost: Lost[] = [];
+  /** To be sent again. */
+  readonly #lost = new Ranges();
+  readonly #acked = new Ranges();
   /** All before it was sent at least once. */
   #nextOffset = 0;
-  #endSent = false;
-  /** Pieces in datagrams of which nothing is known yet. */
-  #inFlight = 0;
+  /** Of the end, which may come alone, where the answer is empty. */
+  #isEndSent = false;
+  #isEndAcked = false;
 
   constructor(id: number, bytes: Uint8Array) {
     this.id = id;
     this.bytes = bytes;
   }
 
-  /** Everything was sent, and all of it is acknowledged. */
+  /** All of it is acknowledged. */
   get isDone(): boolean {
-    return this.#endSent && this.#inFlight === 0 && this.#lost.length === 0;
+    return this.#isEndAcked && this.#acked.bytes === this.bytes.length;
   }
 
   get hasMore(): boolean {
-    return this.#lost.length > 0 || !this.#endSent;
+    return !this.#lost.isEmpty || !this.#isEndSent;
   }
 
   /** The next piece, of at most so many bytes: what was lost first. */
   take(maxBytes: number): SentPiece | null {
-    const [lost] = this.#lost;
-    if (lost !== undefined) {
-      const { offset } = lost;
-      const length = Math.min(maxBytes, lost.length);
-      if (length === lost.length) this.#lost.shift();
-      else {
-        lost.offset += length;
-        lost.length -= length;
-      }
-      return this.#piece(offset, length);
-    }
-    if (this.#endSent) return null;
-    const offset = this.#nextOffset;
-    const length = Math.min(maxBytes, this.bytes.length - offset);
-    this.#nextOffset += length;
-    this.#endSent = this.#nextOffset === this.bytes.length;
-    return this.#piece(offset, length);
+    const lost = this.#lost.take(maxBytes);
+    if (lost !== null) return this.#piece(lost.start, lost.end);
+    if (this.#isEndSent) return null;
+    const start = this.#nextOffset;
+    this.#nextOffset = Math.min(this.bytes.length, start + maxBytes);
+    return this.#piece(start, this.#nextOffset);
   }
 
-  onAcked(): void {
-    this.#inFlight--;
+  onAcked({ offset, length, isLast }: SentPiece): void {
+    this.#acked.add(offset, offset + length);
+    this.#isEndAcked ||= isLast;
   }
 
-  onLost({ offset, length }: SentPiece): void {
-    this.#inFlight--;
-    this.#lost.push({ offset, length });
+  /** It is lost, or may be: what of it did not come in another datagram is sent again. */
+  repeat({ offset, length, isLast }: SentPiece): void {
+    for (const { start, end } of this.#acked.without(offset, offset + length)) this.#lost.add(start, end);
+    if (isLast && !this.#isEndAcked) this.#isEndSent = this.bytes.length > 0;
   }
 
-  /** Sends a piece again of which nothing is known yet. */
-  repeat({ offset, length }: SentPiece): void {
-    this.#lost.push({ offset, length });
-  }
-
-  #piece(offset: number, length: number): SentPiece {
-    this.#inFlight++;
-    return { kind: 'piece', stream: this, offset, length, isLast: offset + length === this.bytes.length };
+  #piece(start: number, end: number): SentPiece {
+    const isLast = end === this.bytes.length;
+    this.#isEndSent ||= isLast;
+    return { kind: 'piece', stream: this, offset: start, length: end - start, isLast };
   }
 }

@@ -223,7 +223,7 @@ export class SessionStreams {
     if (frame.kind === 'ask') frame.asked.isHeard = true;
     if (frame.kind !== 'piece') return;
     const { stream } = frame;
-    stream.onAcked();
+    stream.onAcked(frame);
     if (stream.isDone) this.#forget(stream);
   }
 
@@ -232,9 +232,7 @@ export class SessionStreams {
       this.#repeat(frame);
       return;
     }
-    const { stream } = frame;
-    stream.onLost(frame);
-    if (this.#answers.get(stream.id) === stream) this.#resending.add(stream);
+    this.#repeatPiece(frame);
   }
 
   #forget(answer: OutgoingStream | undefined): void {
@@ -244,7 +242,15 @@ export class SessionStreams {
     this.#options.onAnswered(answer.bytes.length);
   }
 
+  #repeatPiece(piece: SentPiece): void {
+    const { stream } = piece;
+    if (this.#answers.get(stream.id) !== stream) return;
+    stream.repeat(piece);
+    if (stream.hasMore) this.#resending.add(stream);
+  }
+
   #repeat(frame: Frame): void {
+    if (this.#small.includes(frame)) return;
     if (frame.kind === 'ask' && (frame.asked.isHeard || !this.#asked.has(frame.asked.id))) return;
     this.#small.push(frame);
   }
@@ -275,13 +281,10 @@ export class SessionStreams {
 
   #probe(frame: Frame): void {
     if (frame.kind !== 'piece') {
-      this.#small.push(frame);
+      this.#repeat(frame);
       return;
     }
-    const { stream } = frame;
-    if (this.#answers.get(stream.id) !== stream) return;
-    stream.repeat(frame);
-    this.#resending.add(stream);
+    this.#repeatPiece(frame);
   }
 
   // Sending

@@ -216,6 +216,7 @@ export class StreamMachine {
     const recovery = new Recovery<Content>({
       controller: this.#options.controller(),
       maxDatagramBytes: size.bytes,
+      ...(session.peer.rtt.smoothed !== null && { initialRttMs: session.peer.rtt.smoothed }),
     });
     const lane: Lane = {
       streams: new SessionStreams(

@@ -19,7 +19,7 @@ const MAX_DELAY_US = 600_000_000;
 /** What a stream is asked to give: text, bytes and integers, of which the first says what kind it is. */
 export type StreamSubject = readonly CborValue[];
 
-export interface Ack {
+interface Ack {
   readonly type: typeof StreamMessageType.ACK;
   /** Microseconds from the arrival of the newest of them to this message. */
   readonly delayUs: number;
@@ -40,13 +40,13 @@ export interface Piece {
   readonly bytes: Uint8Array;
 }
 
-export interface Reset {
+interface Reset {
   readonly type: typeof StreamMessageType.RESET;
   readonly stream: number;
   readonly code: string;
 }
 
-export interface Stop {
+interface Stop {
   readonly type: typeof StreamMessageType.STOP;
   readonly stream: number;
 }

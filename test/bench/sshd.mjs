@@ -40,6 +40,7 @@ export async function startSshd(folder, host, port, launcher = []) {
   const [file, ...args] = [...launcher, SSHD, '-D', '-e', '-f', at('config')];
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   await Promise.race([once(createInterface({ input: child.stderr }), 'line'), once(child, 'exit')]);
+  child.stderr.unref(); // whoever serves a connection has it too, and may end later
   const settings = {
     StrictHostKeyChecking: 'no',
     UserKnownHostsFile: '/dev/null',

@@ -68,8 +68,11 @@ class Scene implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.lab[Symbol.asyncDispose]();
-    await this.network[Symbol.asyncDispose]();
+    try {
+      await this.lab[Symbol.asyncDispose]();
+    } finally {
+      await this.network[Symbol.asyncDispose]();
+    }
   }
 }
 

@@ -96,8 +96,11 @@ class Scene implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.inner, this.p, this.q].map((probe) => probe[Symbol.asyncDispose]()));
-    await this.network[Symbol.asyncDispose]();
+    try {
+      await Promise.all([this.inner, this.p, this.q].map((probe) => probe[Symbol.asyncDispose]()));
+    } finally {
+      await this.network[Symbol.asyncDispose]();
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { Bbr } from '../../src/streams/recovery/bbr.ts';
+import type { CongestionController } from '../../src/streams/recovery/congestion-controller.ts';
 import { Cubic } from '../../src/streams/recovery/cubic.ts';
 import { Recovery } from '../../src/streams/recovery/recovery.ts';
 
@@ -31,11 +33,11 @@ function ranges(counters: readonly number[], pattern: number): number[] {
   return out;
 }
 
-const controllers = { cubic: () => new Cubic() };
+const controllers = { cubic: () => new Cubic(), bbr: () => new Bbr() };
 
 test.each(Object.entries(controllers))(
   '%s: each datagram ends once, as acknowledged or lost; bytes in flight are those of the rest',
-  (_name, controller) => {
+  (_name, controller: () => CongestionController) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
         const cc = controller();

@@ -53,6 +53,8 @@ export class Flow {
   toSender: OnTheWay<Acknowledgement>[] = [];
   readonly #pieces: number;
   readonly #came: Uint8Array;
+  readonly #isAcked: Uint8Array;
+  readonly #waits: Uint8Array;
   #fresh = 0;
   #again: number[] = [];
   #counter = 0;
@@ -65,6 +67,8 @@ export class Flow {
     this.nextTurnAt = this.startAt;
     this.#pieces = options.bytes === undefined ? 4_000_000 : Math.ceil(options.bytes / DATAGRAM);
     this.#came = new Uint8Array(this.#pieces);
+    this.#isAcked = new Uint8Array(this.#pieces);
+    this.#waits = new Uint8Array(this.#pieces);
   }
 
   onPiece(piece: number, now: number): void {
@@ -77,18 +81,27 @@ export class Flow {
   onAck(ack: Acknowledgement, now: number): void {
     const result = this.recovery.onAck(ack, now);
     if (result === null) throw new Error('an honest ACK was refused');
-    for (const piece of result.lost) this.#again.push(piece);
+    for (const piece of result.acked) this.#isAcked[piece] = 1;
+    for (const piece of result.lost) this.#repeat(piece);
   }
 
   onTimer(now: number): void {
     if (now < this.recovery.nextTimeout()) return;
     const { lost, probes } = this.recovery.timeout(now);
-    for (const piece of lost) this.#again.push(piece);
-    for (const piece of probes) this.#again.unshift(piece);
+    for (const piece of lost) this.#repeat(piece);
+    for (const piece of probes) this.#repeat(piece);
+  }
+
+  /** A piece may be on its way more than once, since probes repeat it; once is enough, and one copy waits at most. */
+  #repeat(piece: number): void {
+    if (this.#isAcked[piece] !== 0 || this.#waits[piece] !== 0) return;
+    this.#waits[piece] = 1;
+    this.#again.push(piece);
   }
 
   send(now: number, transmit: (counter: number, piece: number) => void): void {
     for (;;) {
+      while (this.#isAcked[this.#again[0] ?? this.#pieces] === 1) this.#again.shift();
       const hasMore = this.#again.length > 0 || this.#fresh < this.#pieces;
       if (!hasMore) {
         this.recovery.onApplicationLimited();
@@ -96,6 +109,7 @@ export class Flow {
       }
       if (!this.recovery.maySend(DATAGRAM, now)) return;
       const piece = this.#again.shift() ?? this.#fresh++;
+      this.#waits[piece] = 0;
       this.recovery.onSent(this.#counter, DATAGRAM, piece, now);
       this.sent.datagrams++;
       transmit(this.#counter++, piece);

@@ -1,14 +1,14 @@
 /** Which source is asked for what, with sources that are slow, wrong, or gone. Time is that of a fake clock. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Subject } from '../../src/files/offer.ts';
 import {
   type FetchEnd,
   type FetchOptions,
   fetchPieces,
   type Giver,
   type Sink,
-} from '../../src/files/fetch.ts';
-import type { Subject } from '../../src/files/offer.ts';
-import type { SourceLoss } from '../../src/files/source.ts';
+} from '../../src/sharing/fetch.ts';
+import type { SourceLoss } from '../../src/sharing/source.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
 
 const CHUNK = 128 * 1024;

@@ -1,7 +1,9 @@
 /** Which datagrams came: what an ACK says, and who gathers it at the receiving side. */
 
-/** An ACK can say no more than this many ranges; what is older was said before. */
+/** An ACK can say no more than this many ranges: the newest. */
 export const MAX_ACK_RANGES = 32;
+/** Where datagrams overtake each other, gaps close again and older ranges can be said after all. */
+const REMEMBERED_RANGES = 128;
 /** The longest that a receiver waits for company before it acknowledges. */
 export const ACK_DELAY_MS = 5;
 /** Datagrams that ask for an acknowledgement before one goes at once (RFC 9000 §13.2.2). */
@@ -68,7 +70,7 @@ export class ReceivedCounters {
     this.#unacknowledged = 0;
     this.#dueAt = Number.POSITIVE_INFINITY;
     const ranges: number[] = [];
-    for (let i = this.#first.length - 1; i >= 0; i--) {
+    for (let i = this.#first.length - 1; i >= 0 && ranges.length < 2 * MAX_ACK_RANGES; i--) {
       const first = this.#first[i] as number;
       if (first <= this.#largest) ranges.push(first, Math.min(this.#last[i] as number, this.#largest));
     }
@@ -97,7 +99,7 @@ export class ReceivedCounters {
     else {
       this.#first.splice(i + 1, 0, counter);
       this.#last.splice(i + 1, 0, counter);
-      if (this.#first.length > MAX_ACK_RANGES) this.#remove(0);
+      if (this.#first.length > REMEMBERED_RANGES) this.#remove(0);
     }
   }
 

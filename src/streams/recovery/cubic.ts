@@ -81,6 +81,13 @@ export class Cubic implements CongestionController {
     this.#lostOfEvent = 0;
   }
 
+  /** Begins in congestion avoidance, with a window that is known to be about right. */
+  resume(datagramBytes: number, cwnd: number): void {
+    this.restart(datagramBytes);
+    this.#cwnd = Math.max(cwnd, this.#minimum);
+    this.#ssthresh = this.#cwnd;
+  }
+
   onFeedback(feedback: Feedback): void {
     this.#smoothedMs = feedback.smoothedMs;
     if (feedback.largestLost > this.#recoveryEnd) this.#onCongestion(feedback.largestSent);

@@ -1,7 +1,8 @@
 /** Remembers what was declared lost, so that a late acknowledgement shows that it was only late. */
 
 const LIMIT = 512;
-/** Links that reorder do so within far less. */
+/** Links that reorder do so within far less, and so many counters. */
+const REMEMBER_COUNTERS = 1_000;
 const REMEMBER_MS = 1_000;
 
 export class LostCounters {
@@ -21,8 +22,14 @@ export class LostCounters {
 
   /** Takes out what the ranges cover after all. */
   takeCovered(ranges: readonly number[], now: number): number[] {
+    // What is much older than the oldest range will not be spoken of again.
+    const floor = (ranges.at(-2) as number) - REMEMBER_COUNTERS;
     let old = 0;
-    while (old < this.#lostAt.length && (this.#lostAt[old] as number) < now - REMEMBER_MS) old++;
+    while (
+      old < this.#counters.length &&
+      ((this.#counters[old] as number) < floor || (this.#lostAt[old] as number) < now - REMEMBER_MS)
+    )
+      old++;
     if (old > 0) this.#forget(old);
     const covered: number[] = [];
     let kept = 0;
@@ -47,7 +54,7 @@ export class LostCounters {
   }
 
   #forget(count: number): void {
-    this.#counters = this.#counters.slice(count);
-    this.#lostAt = this.#lostAt.slice(count);
+    this.#counters.splice(0, count);
+    this.#lostAt.splice(0, count);
   }
 }

@@ -5,7 +5,7 @@ const LEAST_DATAGRAMS = 3;
 const MOST_DATAGRAMS = 1_000;
 /** kTimeThreshold less one: a part of the round trip. */
 const LEAST_FRACTION = 1 / 8;
-const MOST_FRACTION = 1;
+const MOST_FRACTION = 2;
 
 export class Reordering {
   #datagrams = LEAST_DATAGRAMS;

@@ -35,7 +35,14 @@ export async function emulated(programs, folder, { oneWayMs, lossPercent, rateMb
   // Its emulator runs on, and must not hold a pipe of ours.
   const numbers = [oneWayMs, lossPercent, rateMbit, queueMs].map(String);
   const up = () => programs.run([process.env.LINK_TOOL, 'up', ...numbers], { env, stdio: 'ignore' });
-  const close = () => exec(process.env.LINK_TOOL, ['down'], { env }); // also when all else is to end
+  /** Also when all else is to end: what runs there would not hear that the other side has gone. */
+  const close = async () => {
+    for (const end of ['a', 'b']) {
+      const { stdout } = await exec('ip', ['netns', 'pids', `${name}${end}`]).catch(() => ({ stdout: '' }));
+      for (const pid of stdout.split('\n').filter(Boolean)) stop(Number(pid));
+    }
+    await exec(process.env.LINK_TOOL, ['down'], { env });
+  };
   try {
     await up();
   } catch (error) {
@@ -65,6 +72,14 @@ export async function emulated(programs, folder, { oneWayMs, lossPercent, rateMb
   };
 }
 let opened = 0;
+
+function stop(pid) {
+  try {
+    process.kill(pid);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error; // it has ended meanwhile
+  }
+}
 
 /** The second link's receiver moves in with the first one's, on a network of its own. */
 export async function join(programs, first, second) {

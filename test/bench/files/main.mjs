@@ -57,10 +57,18 @@ try {
   for (const { row, kind, measure, missing } of plan()) {
     if (row.name !== (values.only ?? row.name)) continue;
     const reason = (row.link !== null && missingLinks()) || (await missing?.());
-    if (reason) leftOut.push(`${row.title}: ${reason}`);
-    else {
-      progress(`\n${row.title}`);
+    if (reason) {
+      leftOut.push(`${row.title}: ${reason}`);
+      continue;
+    }
+    progress(`\n${row.title}`);
+    try {
       sections.push({ title: row.title, kind, cases: await measure(bench, row) });
+    } catch (error) {
+      signal.throwIfAborted();
+      // What is broken on one link may be well on the others, whose figures took minutes.
+      leftOut.push(`${row.title}: ${error.message}`);
+      process.exitCode = 1;
     }
   }
   const report = { before, after: machine(), options, sections, leftOut };

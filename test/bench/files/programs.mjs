@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 const GRACE_MS = 2_000;
+/** What takes longer is stuck. */
+const LONGEST_MS = 600_000;
 
 export class Programs {
   #children = new Set();
@@ -24,30 +26,30 @@ export class Programs {
   /** Starts a server, and waits for the first line that it prints. */
   async serve(argv, options = {}) {
     const child = this.#start(argv, { stdio: ['ignore', 'pipe', 'inherit'], ...options });
-    const [line] = await Promise.race([
+    await Promise.race([
       once(createInterface({ input: child.stdout }), 'line', { signal: this.#signal }),
       once(child, 'exit').then(([code]) => {
         throw new Error(`"${argv.join(' ')}" ended with ${code} before it served.`);
       }),
     ]);
-    return { child, line };
+    return child;
   }
 
   /** Runs a program to its end, which has to be a success, and times it from its start. */
   async run(argv, options = {}) {
     this.#signal.throwIfAborted();
     const startedAt = performance.now();
-    const child = this.#start(argv, options);
+    const child = this.#start(argv, { timeout: LONGEST_MS, ...options });
     const output = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr']) {
       child[name]?.setEncoding('utf8').on('data', (text) => {
         output[name] += text;
       });
     }
-    const [code] = await once(child, 'close');
+    const [code, killedBy] = await once(child, 'close');
     const ms = performance.now() - startedAt;
     this.#signal.throwIfAborted();
-    if (code !== 0) throw new Error(`"${argv.join(' ')}" ended with ${code}.\n${output.stderr}`);
+    if (code !== 0) throw new Error(`"${argv.join(' ')}" ended with ${code ?? killedBy}.\n${output.stderr}`);
     return { ms, ...output };
   }
 

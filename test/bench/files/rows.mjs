@@ -18,7 +18,7 @@ export const rows = [
     name: 'far',
     title: '100 ms round trip, 500 Mbit/s, 0.5 % loss',
     link: { ...LINK, oneWayMs: 50, lossPercent: 0.5 },
-    slow: 4,
+    slow: 8,
   },
 ];
 

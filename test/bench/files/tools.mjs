@@ -50,7 +50,7 @@ const tls = {
     const place = [sender.address, String(await sender.port())];
     const { certificate, key, remove } = await makeCertificate();
     const command = [process.execPath, TLS_FILE, 'serve', ...place, source, certificate, key];
-    const { child } = await programs.serve([...sender.launcher, ...command]).finally(remove);
+    const child = await programs.serve([...sender.launcher, ...command]).finally(remove);
     return {
       child,
       receive: (target) => [...receiver.launcher, process.execPath, TLS_FILE, 'receive', ...place, target],
@@ -99,7 +99,7 @@ async function share(programs, { name, link, keys }, receiverKeys, source) {
   await trust(programs, keys, 'receiver', receiverKeys);
   await trust(programs, receiverKeys, name, keys, '--at', `${sender.address}:${port}`);
   const command = udp('share', source, '--json', '--port', port, '--keys', keys);
-  return (await programs.serve([...sender.launcher, ...command])).child;
+  return programs.serve([...sender.launcher, ...command]);
 }
 
 function get(receiver, keys, peers, file) {

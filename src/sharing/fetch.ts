@@ -2,9 +2,10 @@
  * Fetches an offer from everybody who has it, at once: each source has as much asked of it as it brings in a second;
  * what it got wrong is asked elsewhere, and it is asked no more (PROTOCOL §10.3).
  */
+
+import type { Subject } from '../files/offer.ts';
 import type { StreamResult } from '../streams/asked-stream.ts';
 import type { StreamSubject } from '../wire/stream-messages.ts';
-import type { Subject } from './offer.ts';
 import { askForPiece } from './offer-list.ts';
 import { Source, type SourceLoss } from './source.ts';
 

@@ -1,7 +1,7 @@
 /** Answers peers that ask for files: what is offered to them, pieces of it, and whether this machine takes theirs. */
 import { UdpToolError } from '../errors.ts';
+import type { Offer, Subject } from '../files/offer.ts';
 import type { StreamQuestion, UdpEndpoint } from '../udp-endpoint.ts';
-import type { Offer, Subject } from './offer.ts';
 import { encodeOffers, type Question, readQuestion } from './offer-list.ts';
 import type { Receiver } from './receiver.ts';
 

@@ -1,9 +1,9 @@
 /** Offers and pieces of them, as peers tell and ask each other (PROTOCOL §10.3). */
+
+import { isId, isSize } from '../files/manifest.ts';
+import { type Offer, offerFromCbor, offerToCbor, type Subject } from '../files/offer.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../wire/cbor.ts';
 import type { StreamSubject } from '../wire/stream-messages.ts';
-import { HASH_BYTES } from './content-tree.ts';
-import { isSafeName } from './names.ts';
-import type { Offer, Subject } from './offer.ts';
 
 /** Of an encoded list; what is beyond is left out of it. */
 export const MAX_LIST_BYTES: number = 1024 * 1024;
@@ -23,14 +23,14 @@ export function readQuestion([kind, ...fields]: StreamSubject): Question | null 
     case 'offers':
       return fields.length === 0 ? { kind } : null;
     case 'push': {
-      const offer = readOffer(fields);
-      return offer === null ? null : { kind, offer };
+      const offer = offerFromCbor(first);
+      return offer === null || fields.length !== 1 ? null : { kind, offer };
     }
     case 'chunk':
-      if (fields.length !== 2 || !isId(first) || !isCount(second)) return null;
+      if (fields.length !== 2 || !isId(first) || !isSize(second)) return null;
       return { kind: 'piece', piece: { kind, blob: first, index: second } };
     case 'node':
-      if (fields.length !== 3 || !isId(first) || !isCount(second) || !isCount(third)) return null;
+      if (fields.length !== 3 || !isId(first) || !isSize(second) || !isSize(third)) return null;
       return { kind: 'piece', piece: { kind, blob: first, level: second, index: third } };
     default:
       return null;
@@ -44,14 +44,14 @@ export function askForPiece(piece: Subject): StreamSubject {
 }
 
 export function askToTake(offer: Offer): StreamSubject {
-  return ['push', ...fieldsOf(offer)];
+  return ['push', offerToCbor(offer)];
 }
 
 /** As many of them as a list holds. */
 export function encodeOffers(offers: readonly Offer[]): Uint8Array {
   let count = offers.length;
   for (;;) {
-    const bytes = encodeCbor(offers.slice(0, count).map(fieldsOf));
+    const bytes = encodeCbor(offers.slice(0, count).map(offerToCbor));
     if (bytes.length <= MAX_LIST_BYTES) return bytes;
     count = Math.floor((count * MAX_LIST_BYTES) / bytes.length / 1.01);
   }
@@ -63,36 +63,8 @@ export function decodeOffers(bytes: Uint8Array): Offer[] | null {
   if (!decoded.ok || !Array.isArray(decoded.value)) return null;
   const offers: Offer[] = [];
   for (const fields of decoded.value as readonly CborValue[]) {
-    const offer = Array.isArray(fields) ? readOffer(fields as readonly CborValue[]) : null;
+    const offer = offerFromCbor(fields);
     if (offer !== null) offers.push(offer);
   }
   return offers;
-}
-
-function fieldsOf(offer: Offer): CborValue[] {
-  const { kind, name, size, files, id, mtimeMs } = offer;
-  return [kind, name, size, files, id, mtimeMs, kind === 'file' ? offer.isExecutable : offer.manifestSize];
-}
-
-function readOffer(fields: readonly CborValue[]): Offer | null {
-  const [kind, name, size, files, id, mtimeMs, detail] = fields;
-  if (fields.length !== 7 || typeof name !== 'string' || !isSafeName(name)) return null;
-  if (!isCount(size) || !isCount(files) || !isId(id) || !isTime(mtimeMs)) return null;
-  const offered = { name, size, files, id, mtimeMs };
-  if (kind === 'file' && typeof detail === 'boolean') return { ...offered, kind, isExecutable: detail };
-  if (kind === 'folder' && isCount(detail)) return { ...offered, kind, manifestSize: detail };
-  return null;
-}
-
-function isId(value: CborValue): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === HASH_BYTES;
-}
-
-function isCount(value: CborValue): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-/** What a date of ECMAScript can be. */
-function isTime(value: CborValue): value is number {
-  return Number.isSafeInteger(value) && Math.abs(value as number) <= 8.64e15;
 }

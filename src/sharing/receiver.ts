@@ -1,15 +1,24 @@
 /** Takes what peers push, if its owner wants it (PROTOCOL §10.3). */
 import { toHex } from '../bytes.ts';
 import { UdpToolError } from '../errors.ts';
+import { Download } from '../files/download.ts';
+import type { ManifestEntry } from '../files/manifest.ts';
+import type { Offer } from '../files/offer.ts';
 import type { RemotePeer, StreamRoute } from '../remote-peer.ts';
-import { Download } from './download.ts';
-import { fetchPieces } from './fetch.ts';
-import type { Offer } from './offer.ts';
+import { fetchPieces, type Giver, type Sink } from './fetch.ts';
 import { encodePushState, type PushState } from './push-state.ts';
+
+/** What is to be decided. */
+export interface Pushed {
+  readonly peer: RemotePeer;
+  readonly offer: Offer;
+  /** Of a folder, everything that is in it. */
+  readonly entries: AsyncIterable<ManifestEntry>;
+}
 
 export interface ReceiverOptions {
   /** Whether to take it; `signal` fires when the peer asks no more. */
-  readonly decide: (peer: RemotePeer, offer: Offer, signal: AbortSignal) => Promise<boolean>;
+  readonly decide: (pushed: Pushed, signal: AbortSignal) => Promise<boolean>;
   /** An existing folder; where a name is taken there, what comes gets another. */
   readonly into: string;
   readonly signal: AbortSignal;
@@ -89,29 +98,40 @@ export class Receiver {
     push: Push,
     over: AbortSignal,
   ): Promise<string | null> {
-    const { decide, into, now } = this.#options;
-    if (!(await decide(peer, offer, over))) {
-      tell(push, { state: 'refused', doneBytes: 0 });
-      return null;
-    }
+    const { decide, into } = this.#options;
     const download = await Download.open({ offer, into, conflict: 'rename' });
     push.download = download;
-    tell(push, { state: 'taking', doneBytes: download.progress.doneBytes });
-    let path: string | null = null;
+    let end: 'placed' | 'refused' | 'stopped' = 'stopped';
     try {
-      const giver = {
-        name: peer.name,
-        ask: (request: Parameters<RemotePeer['ask']>[0]) => peer.ask({ ...request, route: push.route }),
-      };
-      const end = await fetchPieces({ sink: download, givers: [giver], signal: over, now });
-      if (end !== 'complete')
-        throw new UdpToolError('no-answer', `"${peer.name}" stopped giving it (${end}).`);
-      path = await download.finish();
+      await this.#fetch(listing(download), peer, push, over);
+      if (!(await decide({ peer, offer, entries: download.entries() }, over))) {
+        end = 'refused';
+        return null;
+      }
+      tell(push, { state: 'taking', doneBytes: download.progress.doneBytes });
+      await this.#fetch(download, peer, push, over);
+      const path = await download.finish();
+      end = 'placed';
+      tell(push, { state: 'done', doneBytes: offer.size });
+      return path;
     } finally {
-      if (path === null) await download.suspend();
+      push.download = null;
+      if (end === 'refused') {
+        await download.discard();
+        tell(push, { state: 'refused', doneBytes: 0 });
+      } else if (end === 'stopped') await download.suspend();
     }
-    tell(push, { state: 'done', doneBytes: offer.size });
-    return path;
+  }
+
+  async #fetch(sink: Sink, peer: RemotePeer, push: Push, signal: AbortSignal): Promise<void> {
+    const giver: Giver = {
+      name: peer.name,
+      ask: (request) => peer.ask({ ...request, route: push.route }),
+    };
+    const end = await fetchPieces({ sink, givers: [giver], signal, now: this.#options.now });
+    if (end === 'complete') return;
+    if (end === 'aborted') throw new UdpToolError('aborted', 'It was stopped.');
+    throw new UdpToolError('no-answer', `"${peer.name}" gives it no more.`);
   }
 
   #pushesOf(peer: RemotePeer): Map<string, Push> {
@@ -130,6 +150,18 @@ export class Receiver {
       }
     }
   }
+}
+
+/** As far as it is known what it is. */
+function listing(download: Download): Sink {
+  return {
+    next: () => (download.isListed ? null : download.next()),
+    release: (piece) => download.release(piece),
+    accept: (piece, bytes) => download.accept(piece, bytes),
+    get isComplete() {
+      return download.isListed;
+    },
+  };
 }
 
 function begin(route: StreamRoute, now: number): Push {

@@ -1,8 +1,8 @@
 /** What peers offer, and who has what. */
 import { equalBytes, toHex } from '../bytes.ts';
 import { UdpToolError } from '../errors.ts';
+import type { Offer } from '../files/offer.ts';
 import type { RemotePeer } from '../remote-peer.ts';
-import type { Offer } from './offer.ts';
 import { decodeOffers, MAX_LIST_BYTES, OFFERS } from './offer-list.ts';
 
 /** An offer, and all who have the same. */
@@ -94,6 +94,6 @@ export function choose(found: readonly Found[], nameOrId: string): Found {
 }
 
 /** For people. */
-export function shortId({ id }: Offer): string {
+function shortId({ id }: Offer): string {
   return toHex(id).slice(0, 12);
 }

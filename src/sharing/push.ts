@@ -1,8 +1,8 @@
 /** Has a peer take an offer of this machine, which its endpoint has to serve meanwhile (PROTOCOL §10.3). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UdpToolError } from '../errors.ts';
+import type { Offer } from '../files/offer.ts';
 import type { RemotePeer } from '../remote-peer.ts';
-import type { Offer } from './offer.ts';
 import { askToTake } from './offer-list.ts';
 import { decodePushState, MAX_PUSH_STATE_BYTES, type PushState } from './push-state.ts';
 

@@ -2,7 +2,7 @@
 import { decodeCbor, encodeTrusted } from '../wire/cbor.ts';
 
 /** Waiting for its owner's word; being fetched; there, under its final name; not wanted; given up; asked too often. */
-export const PUSH_STATES = ['asked', 'taking', 'done', 'refused', 'failed', 'busy'] as const;
+const PUSH_STATES = ['asked', 'taking', 'done', 'refused', 'failed', 'busy'] as const;
 
 export interface PushState {
   readonly state: (typeof PUSH_STATES)[number];

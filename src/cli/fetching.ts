@@ -1,0 +1,93 @@
+/** Fetches an offer for a verb, and tells how far it is, who is asked no more, and how it ended. */
+import {
+  type FetchEnd,
+  fetchPieces,
+  type Offer,
+  type RemotePeer,
+  type Sink,
+  type SourceLoss,
+  UdpToolError,
+} from '../index.ts';
+import { json, note } from './output.ts';
+import { ProgressLine } from './progress.ts';
+
+/** What is fetched, and of whom. */
+export interface Chosen {
+  readonly offer: Offer;
+  readonly peers: readonly RemotePeer[];
+}
+
+export interface FetchingOptions {
+  readonly limit?: number;
+  readonly json?: boolean;
+}
+
+/** What was fetched now, without what was there before. */
+export interface Fetched {
+  readonly receivedBytes: number;
+  readonly ms: number;
+}
+
+type CountingSink = Sink & { readonly progress: { readonly doneBytes: number } };
+
+/** @throws UdpToolError `aborted`, `no-answer`, `not-offered`, `integrity`; and as the sink does */
+export async function fetchChosen(
+  { offer, peers }: Chosen,
+  sink: CountingSink,
+  options: FetchingOptions,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  const progress = new ProgressLine(offer.name, options.json === true);
+  const busy = new Set<string>();
+  const losses: SourceLoss[] = [];
+  let receivedBytes = 0;
+  const end = await fetchPieces({
+    sink,
+    givers: peers,
+    signal,
+    now: () => performance.now(),
+    ...(options.limit !== undefined && { limit: options.limit }),
+    onBytes: (name, bytes) => {
+      receivedBytes += bytes;
+      busy.add(name);
+      progress.update({ doneBytes: sink.progress.doneBytes, totalBytes: offer.size, sources: [...busy] });
+    },
+    onLoss: (name, loss) => {
+      busy.delete(name);
+      losses.push(loss);
+      tellLoss(name, loss, options);
+    },
+  }).finally(() => progress.clear());
+  if (end === 'no-source' && losses.every((loss) => loss === 'wrong')) throw notAsPromised(offer);
+  if (end !== 'complete') throw unfinished(end, offer);
+  return { receivedBytes, ms: progress.elapsedMs };
+}
+
+function tellLoss(name: string, loss: SourceLoss, options: FetchingOptions): void {
+  if (options.json) json({ event: 'source-lost', peer: name, reason: loss });
+  else note(`"${name}" ${LOSSES[loss]}; it is asked no more.`);
+}
+
+const LOSSES: Record<SourceLoss, string> = {
+  wrong: 'sent what is not what it offered',
+  changed: 'says that it changed there',
+  gone: 'offers it no more',
+};
+
+function notAsPromised({ name }: Offer): UdpToolError {
+  return new UdpToolError('integrity', `What was sent as "${name}" is not what was offered.`, {
+    hint: 'Nothing wrong of it was kept. Ask whom it is from whether it is whole there.',
+  });
+}
+
+function unfinished(end: Exclude<FetchEnd, 'complete'>, { name }: Offer): UdpToolError {
+  const hint = 'What has come stays: run the same command again, and it goes on where it stopped.';
+  switch (end) {
+    case 'aborted':
+      return new UdpToolError('aborted', `Stopped before "${name}" was complete.`, { hint });
+    case 'no-source':
+      return new UdpToolError('not-offered', `Nobody offers "${name}" any more, as it was.`, { hint });
+    case 'silence':
+      return new UdpToolError('no-answer', `Nobody who has "${name}" answers any more.`, { hint });
+  }
+}

@@ -1,0 +1,233 @@
+/** What `serve` does with files: offers those of a folder, and takes those that peers push. */
+import { mkdir } from 'node:fs/promises';
+import { Option } from 'commander';
+import {
+  type KeyStore,
+  type Offer,
+  type Offers,
+  type Pushed,
+  Receiver,
+  type RemotePeer,
+  Shelf,
+  type ShelfNews,
+  serveFiles,
+  type UdpEndpoint,
+  UdpToolError,
+} from '../index.ts';
+import { messageFolder } from './context.ts';
+import { offerAsJson } from './offers.ts';
+import { collected } from './options.ts';
+import { note, printable } from './output.ts';
+import { Person } from './person.ts';
+import { size } from './progress.ts';
+import type { ServeReport } from './serve-report.ts';
+
+export interface ServeFilesOptions {
+  readonly share: readonly string[];
+  readonly inbox?: string;
+  readonly accept: readonly string[];
+  readonly json?: boolean;
+}
+
+export function shareOption(): Option {
+  const description = 'a folder, of which each thing is offered to every peer; may be repeated';
+  return new Option('--share <dir>', description).argParser(collected).default([], 'none');
+}
+
+export function inboxOption(): Option {
+  return new Option('--inbox <dir>', 'where to put what peers push; nothing is taken if not given');
+}
+
+export function acceptOption(): Option {
+  const description =
+    'take what this peer pushes, or "all", without asking; may be repeated; others are asked about on a terminal, and refused elsewhere';
+  return new Option('--accept <peer>', description).argParser(collected).default([], 'nobody');
+}
+
+/** A folder is looked at again when somebody asks, and not more often. */
+const LOOK_AGAIN_MS = 2_000;
+/** Who asks does not wait longer for what is hashed meanwhile. */
+const LOOK_MS = 1_000;
+const EVERYBODY = 'all';
+
+export class ServedFiles implements AsyncDisposable {
+  readonly #shelf: Shelf | undefined;
+  readonly #person: Person | undefined;
+
+  private constructor(shelf: Shelf | undefined, person: Person | undefined) {
+    this.#shelf = shelf;
+    this.#person = person;
+  }
+
+  static async begin(
+    endpoint: UdpEndpoint,
+    store: KeyStore,
+    { share, inbox, accept, json }: ServeFilesOptions,
+    report: ServeReport,
+    stop: AbortSignal,
+  ): Promise<ServedFiles> {
+    if (inbox === undefined && accept.length > 0) {
+      throw new UdpToolError('bad-usage', '--accept says whose files are taken, and not where they go.', {
+        hint: 'Add --inbox FOLDER.',
+      });
+    }
+    for (const name of accept) if (name !== EVERYBODY) endpoint.peer(name); // which has to be there
+    const shelf = share.length > 0 ? await shelfOf(store, share, report) : undefined;
+    const person = inbox !== undefined && process.stdin.isTTY && !json ? new Person() : undefined;
+    const receiver =
+      inbox === undefined ? undefined : await receiverFor(inbox, new Set(accept), person, report, stop);
+    if (shelf !== undefined || receiver !== undefined) {
+      serveFiles(endpoint, {
+        offers: shelf === undefined ? [] : [new WatchedOffers(shelf, stop)],
+        ...(receiver && { receiver }),
+      });
+    }
+    return new ServedFiles(shelf, person);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#person?.leave();
+    await this.#shelf?.close();
+  }
+}
+
+async function shelfOf(store: KeyStore, folders: readonly string[], report: ServeReport): Promise<Shelf> {
+  const shelf = await Shelf.open({
+    stateDir: messageFolder(store),
+    onNews: (news) => report.files(...told(news)),
+  });
+  for (const folder of folders) await shelf.watch(folder);
+  return shelf;
+}
+
+function told(news: ShelfNews): [Readonly<Record<string, unknown>>, string] {
+  const path = printable(news.path);
+  switch (news.kind) {
+    case 'offered':
+      return [
+        { event: 'offered', path: news.path, ...offerAsJson(news.offer) },
+        `Offered: ${path} (${size(news.offer.size)})`,
+      ];
+    case 'withdrawn':
+      return [{ event: 'withdrawn', path: news.path }, `Offered no more: ${path} is not what it was.`];
+    case 'skipped':
+      return [
+        { event: 'skipped', path: news.path, reason: news.reason },
+        `Not offered: ${path} (${printable(news.reason)})`,
+      ];
+  }
+}
+
+/** Looks what is in the folders whenever somebody wants to know. */
+class WatchedOffers implements Offers {
+  readonly #shelf: Shelf;
+  readonly #stop: AbortSignal;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(shelf: Shelf, stop: AbortSignal) {
+    this.#shelf = shelf;
+    this.#stop = stop;
+    this.#look();
+  }
+
+  async offersFor(peer: string): Promise<readonly Offer[]> {
+    this.#look();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((done) => {
+      timer = setTimeout(done, LOOK_MS);
+    });
+    await Promise.race([this.#looking, late]);
+    clearTimeout(timer);
+    return this.#shelf.offersFor(peer);
+  }
+
+  read(...question: Parameters<Shelf['read']>): Promise<Uint8Array | null> {
+    return this.#shelf.read(...question);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
+    this.#lookedAt = now;
+    // What cannot be read is told as news; what is left is that the program ends.
+    this.#looking = this.#shelf.refresh(this.#stop).catch(() => {});
+  }
+}
+
+async function receiverFor(
+  inbox: string,
+  accepted: ReadonlySet<string>,
+  person: Person | undefined,
+  report: ServeReport,
+  stop: AbortSignal,
+): Promise<Receiver> {
+  await mkdir(inbox, { recursive: true });
+  // One question after the other.
+  let asking: Promise<unknown> = Promise.resolve();
+  const tell = (event: string, peer: RemotePeer, offer: Offer, text: string, more = {}): void =>
+    report.files({ event, peer: peer.name, ...offerAsJson(offer), ...more }, text);
+  return new Receiver({
+    into: inbox,
+    signal: stop,
+    now: () => performance.now(),
+    async decide(pushed, signal) {
+      const { peer, offer } = pushed;
+      if (accepted.has(peer.name) || accepted.has(EVERYBODY)) return true;
+      const name = printable(offer.name);
+      if (person === undefined) {
+        tell(
+          'push-refused',
+          peer,
+          offer,
+          `Refused: ${name} of "${peer.name}"; --accept ${peer.name} takes it.`,
+        );
+        return false;
+      }
+      const answer = asking.then(() => isWanted(person, pushed, inbox, signal));
+      asking = answer.catch(() => {});
+      return answer;
+    },
+    onDone: (peer, offer, path) =>
+      tell(
+        'received',
+        peer,
+        offer,
+        `Received from "${peer.name}": ${printable(path)} (${size(offer.size)})`,
+        { path },
+      ),
+    onFailed: (peer, offer, error) =>
+      tell(
+        'receive-failed',
+        peer,
+        offer,
+        `${printable(offer.name)} of "${peer.name}" did not arrive: ${printable(error.message)}`,
+        {
+          error,
+        },
+      ),
+  });
+}
+
+/** Shows everything that would be written, and asks. */
+async function isWanted(
+  person: Person,
+  { peer, offer, entries }: Pushed,
+  inbox: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (signal.aborted) return false;
+  const name = printable(offer.name);
+  const day = new Date(offer.mtimeMs).toISOString().slice(0, 10);
+  const what =
+    offer.kind === 'file' ? size(offer.size) : `a folder, ${offer.files} files, ${size(offer.size)}`;
+  note(`"${peer.name}" wants to put ${name} (${what}, of ${day}) into ${printable(inbox)}:`);
+  for await (const entry of entries) {
+    if (entry.kind === 'file') {
+      const mark = entry.isExecutable ? '  (executable)' : '';
+      note(`  ${size(entry.size).padStart(8)}  ${name}/${printable(entry.path)}${mark}`);
+    } else note(`            ${name}/${printable(entry.path)}/`);
+  }
+  if (offer.kind === 'file' && offer.isExecutable) note('  It is marked as executable.');
+  return person.saysYes('Take it? [y/N] ', signal);
+}
