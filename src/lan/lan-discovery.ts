@@ -4,7 +4,13 @@ import { isIPv6Address } from '../session/address.ts';
 import { interfaceAddresses } from '../transport/interfaces.ts';
 import { random } from '../transport/random.ts';
 import type { UdpEndpoint } from '../udp-endpoint.ts';
-import { asksForUs, encodeAnnouncement, parseAnnouncement, SERVICE } from './announcement.ts';
+import {
+  type Announcement,
+  asksForUs,
+  encodeAnnouncement,
+  parseAnnouncement,
+  SERVICE,
+} from './announcement.ts';
 import { type DnsPacket, type Mdns, openMdns } from './mdns.ts';
 
 /** An observer in the network cannot tell longer than this that it is the same machine. */
@@ -31,7 +37,8 @@ export class LanDiscovery implements AsyncDisposable {
   readonly #options: LanDiscoveryOptions;
   readonly #mdns: Mdns[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
-  #pseudonym = { nonce: random(LAN_NONCE_BYTES), since: performance.now() };
+  #announced: { readonly announcement: Announcement; readonly peers: string; readonly at: number } | null =
+    null;
   #lookedAt = { count: 0, since: 0 };
   #isTroubled = false;
   #isClosed = false;
@@ -87,13 +94,17 @@ export class LanDiscovery implements AsyncDisposable {
     this.#timers.add(again);
   }
 
-  #announcement(now: number): Parameters<typeof encodeAnnouncement>[0] {
-    if (now - this.#pseudonym.since >= PSEUDONYM_MS) {
-      this.#pseudonym = { nonce: random(LAN_NONCE_BYTES), since: now };
-    }
+  /** The same while its pseudonym is: what two of one nonce have in common are the tags that hide nothing. */
+  #announcement(now: number): Announcement {
     const { endpoint } = this.#options;
-    const { nonce } = this.#pseudonym;
-    return { port: endpoint.addresses[0]?.port ?? 0, nonce, tags: endpoint.announcedTags(nonce) };
+    const peers = endpoint.peers.map(({ publicKey }) => publicKey.toString()).join();
+    const { at = 0, peers: before, announcement } = this.#announced ?? {};
+    if (announcement !== undefined && before === peers && now - at < PSEUDONYM_MS) return announcement;
+    const nonce = random(LAN_NONCE_BYTES);
+    const port = endpoint.addresses[0]?.port ?? 0;
+    const fresh = { port, nonce, tags: endpoint.announcedTags(nonce) };
+    this.#announced = { announcement: fresh, peers, at: now };
+    return fresh;
   }
 
   #onResponse(packet: DnsPacket, ip: string): void {

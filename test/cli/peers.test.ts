@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Lab } from '../support/cli.ts';
+import { Network, noNamespaces } from '../support/namespaces.ts';
 
 const parsed = (stdout: string): Record<string, unknown>[] =>
   stdout
@@ -67,5 +68,25 @@ describe.concurrent('peers', () => {
       { name: 'pi', path: 'direct' },
       { name: 'nas', path: null },
     ]);
+  });
+
+  test.skipIf(noNamespaces !== null)('finds one in the local network, without any address', async () => {
+    await using network = new Network();
+    await network.cable(
+      { host: 'a', interface: 'eth0', address: '192.168.7.1/24' },
+      { host: 'b', interface: 'eth0', address: '192.168.7.2/24' },
+    );
+    await using lab = await Lab.open();
+    const [mac, nas] = [await lab.machine('mac'), await lab.machine('nas')];
+    mac.launcher = network.launcher('a');
+    nas.launcher = network.launcher('b');
+    await mac.trust(nas);
+    await nas.trust(mac);
+    await nas.start('serve --json').event('listening');
+    const { code, stdout } = await mac.run('peers --json');
+    expect(code).toBe(0);
+    expect(parsed(stdout)).toMatchObject([{ name: 'nas', path: 'lan', address: '192.168.7.2:9999' }]);
+    await mac.file('key-folder/seen.json', '{}');
+    expect((await mac.run('peers --json --no-lan --timeout 1')).code).toBe(4);
   });
 });

@@ -131,6 +131,30 @@ describe('a path that changes', () => {
     expect(bob.kindTo(alice)).toBe('punched');
   });
 
+  test('what is fetched meanwhile is fetched on, by the better path', () => {
+    const { network, nats, alice, bob, pi } = world(6, ['port-restricted', 'port-restricted'], {
+      delayMs: 10,
+    });
+    const block = network.intercept;
+    network.intercept = (flight) =>
+      nats.some(({ ip }) => ip === flight.to.ip && flight.from.ip !== PI.ip) ? [] : block(flight);
+    alice.reach(bob);
+    network.run(6_000);
+    expect(alice.kindTo(bob)).toBe('relayed');
+    network.intercept = block;
+    let fetched = 0;
+    let relayed = 0;
+    for (let second = 0; second < 40; second++) {
+      const piece = alice.fetch(bob, 100_000);
+      network.run(1_000);
+      if (piece.bytes?.length === 100_000) fetched++;
+      if (second === 30) relayed = pi.machine.relayTraffic.bytes;
+    }
+    expect(fetched).toBe(40);
+    expect(alice.kindTo(bob)).toBe('punched');
+    expect(pi.machine.relayTraffic.bytes - relayed).toBeLessThan(1_000);
+  });
+
   test('the NAT of either side forgets: a way is found again', () => {
     for (const side of [0, 1] as const) {
       const { network, nats, alice, bob } = world(7 + side, ['port-restricted', 'port-restricted']);
@@ -186,6 +210,18 @@ describe('a relay', () => {
     expect(bytes - before).toBeLessThan(20_000 * 10.5);
     expect(bytes - before).toBeGreaterThan(20_000 * 5);
     expect(dropped).toBeGreaterThan(0);
+  });
+
+  test('carries streams in datagrams that stay ordinary ones, in either role', () => {
+    const { network, alice, bob } = world(6, ['symmetric', 'symmetric']);
+    alice.reach(bob);
+    network.run(8_000);
+    network.record = true;
+    const [there, back] = [alice.fetch(bob, 200_000), bob.fetch(alice, 200_000)];
+    network.run(5_000);
+    expect([there.bytes?.length, back.bytes?.length]).toEqual([200_000, 200_000]);
+    const lengths = network.sent.map(({ datagram }) => datagram.length);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(1_232);
   });
 
   test('is none where its owner says so, and an introducer is none either', () => {

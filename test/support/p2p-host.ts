@@ -6,6 +6,7 @@ import { type Command, defineCommand } from '../../src/rpc/command.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
 import type { Address } from '../../src/session/address.ts';
 import type { Peer } from '../../src/session/peer.ts';
+import type { StreamResult } from '../../src/streams/asked-stream.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
 import type { NetworkHost, VirtualNetwork } from './virtual-network.ts';
 
@@ -45,6 +46,7 @@ export class P2pHost implements NetworkHost {
       random: network.prng.bytes,
       ownAddresses: () => [this.address],
       introduces,
+      onAsk: ({ answer, subject: [, size] }) => answer(new Uint8Array(Number(size)).fill(7)),
       relayBytesPerSecond,
       command: (_peer, name) => this.command(name),
       execute: ({ command, args }, done) =>
@@ -107,6 +109,21 @@ export class P2pHost implements NetworkHost {
       },
       this.#network.now,
     );
+    return result;
+  }
+
+  /** Asks for so many bytes by a stream. */
+  fetch(other: P2pHost, size: number): { bytes?: Uint8Array; afterMs: number } {
+    const begun = this.#network.now;
+    const result: { bytes?: Uint8Array; afterMs: number } = { afterMs: 0 };
+    const settle = (end: StreamResult): void => {
+      if (!end.ok) return;
+      result.bytes = end.bytes;
+      result.afterMs = this.#network.now - begun;
+    };
+    const target = { peer: this.peer(other), instance: null };
+    const spec = { subject: ['chunk', size], maxBytes: size, settle };
+    this.machine.requests.streams.ask(target, spec, 20_000, begun);
     return result;
   }
 
