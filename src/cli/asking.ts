@@ -2,25 +2,30 @@
 import {
   createEndpoint,
   type KeyPair,
+  type KeyStore,
   type PeerOptions,
   type RemotePeer,
   type UdpEndpoint,
   UdpToolError,
 } from '../index.ts';
-import { choosePeer, type KeyOptions, openKeyStore } from './context.ts';
+import { choosePeer, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { explain } from './explain.ts';
 import { CommandFailure } from './failure.ts';
+import { FindPaths } from './find-paths.ts';
+import { note } from './output.ts';
 
 export class Asking implements AsyncDisposable {
   readonly peer: RemotePeer;
   readonly #keyPair: KeyPair;
   readonly #chosen: PeerOptions;
   readonly #endpoint: UdpEndpoint;
+  readonly #finding: FindPaths | undefined;
 
-  private constructor(keyPair: KeyPair, chosen: PeerOptions, endpoint: UdpEndpoint) {
+  private constructor(keyPair: KeyPair, chosen: PeerOptions, endpoint: UdpEndpoint, finding?: FindPaths) {
     this.#keyPair = keyPair;
     this.#chosen = chosen;
     this.#endpoint = endpoint;
+    this.#finding = finding;
     this.peer = endpoint.peer(chosen.name);
   }
 
@@ -28,7 +33,31 @@ export class Asking implements AsyncDisposable {
   static async choose(options: KeyOptions, to: string | undefined, how?: string): Promise<Asking> {
     const store = await openKeyStore(options);
     const keyPair = await store.loadKeyPair();
-    return Asking.of(keyPair, choosePeer(await store.loadPeers(), to, how));
+    const peers = await store.loadPeers();
+    const chosen = choosePeer(peers, to, how);
+    const mayBeFound = chosen.at === undefined && peers.some(({ at }) => at !== undefined);
+    return mayBeFound ? Asking.#find(store, keyPair, chosen, peers) : Asking.of(keyPair, chosen);
+  }
+
+  /** A peer without an address: by the others. */
+  static async #find(
+    store: KeyStore,
+    keyPair: KeyPair,
+    chosen: PeerOptions,
+    peers: readonly PeerOptions[],
+  ): Promise<Asking> {
+    const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
+    const folder = messageFolder(store);
+    const options = { endpoint, folder, lan: true, announces: false, onTrouble: note };
+    const finding = await FindPaths.begin(options);
+    const asking = new Asking(keyPair, chosen, endpoint, finding);
+    try {
+      await asking.peer.reach({ timeoutMs: REACH_MS });
+    } catch (error) {
+      await asking[Symbol.asyncDispose]();
+      throw error instanceof UdpToolError && error.code === 'no-answer' ? notFound(chosen) : error;
+    }
+    return asking;
   }
 
   static async of(keyPair: KeyPair, chosen: PeerOptions): Promise<Asking> {
@@ -63,7 +92,16 @@ export class Asking implements AsyncDisposable {
     });
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#endpoint.close();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#finding?.[Symbol.asyncDispose]();
+    await this.#endpoint.close();
   }
+}
+
+const REACH_MS = 5_000;
+
+function notFound({ name, publicKey }: PeerOptions): UdpToolError {
+  return new UdpToolError('no-address', `There is no address for "${name}", and no peer knows the way.`, {
+    hint: `Give one: udp-tool peer add ${name} ${publicKey} --at HOST:PORT   or run "serve" there, with a peer that both trust and reach`,
+  });
 }

@@ -49,6 +49,8 @@ export const OWN_SESSION_MS = 1_000;
 export const MAX_INTRODUCERS = 4;
 /** An introduction that came to nothing is asked for again. */
 export const INTRODUCE_AGAIN_MS: number = TRIED_MEMORY_MS + 500;
+/** … and sooner, where the other one did not wait to be found. */
+export const NOBODY_PAUSE_MS = 2_000;
 /** While a relay is used, a better path is looked for so often. */
 export const UPGRADE_MS = 20_000;
 /** A session that received nothing for so long is not taken to be there. */

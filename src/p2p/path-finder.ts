@@ -19,6 +19,7 @@ import {
   KEEPALIVE_MS,
   MAX_CANDIDATES,
   MAX_INTRODUCERS,
+  NOBODY_PAUSE_MS,
   OWN_SESSION_MS,
   REFLEXIVE_MS,
   REFUSED_PAUSE_MS,
@@ -47,6 +48,8 @@ interface Search {
   readonly waiters: Set<Waiter>;
   readonly asked: Map<Peer, PendingRequest>;
   relays: Address[];
+  /** Somebody introduced us. */
+  isIntroduced: boolean;
   introduceAt: number;
   relayAt: number;
   /** When a session that the other side began is taken for all there will be. */
@@ -223,6 +226,7 @@ export class PathFinder {
       waiters: new Set(),
       asked: new Map(),
       relays: [],
+      isIntroduced: false,
       introduceAt: NEVER,
       relayAt: NEVER,
       settleAt: NEVER,
@@ -283,7 +287,13 @@ export class PathFinder {
       return;
     }
     const introduction = parseIntroduction(outcome.value);
-    if (introduction === undefined || introduction === null || this.#searches.get(peer) !== search) return;
+    if (introduction === undefined || this.#searches.get(peer) !== search) return;
+    if (introduction === null) {
+      // It may be just starting.
+      if (!search.isIntroduced) search.introduceAt = Math.min(search.introduceAt, now + NOBODY_PAUSE_MS);
+      return;
+    }
+    search.isIntroduced = true;
     const { link, relayBytesPerSecond, addresses } = introduction;
     const candidates = this.#introduced(peer, introducer, link, addresses, now);
     this.#endpoint.tryPath(peer, candidates, now);

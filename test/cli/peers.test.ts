@@ -27,6 +27,7 @@ describe.concurrent('peers', () => {
       { name: 'pi', ...direct },
       { name: 'nas', path: 'lan', via: 'pi' },
     ]);
+    expect(await mac.run('send --to nas lucky 7 7')).toMatchObject({ code: 0, stdout: '7\n' });
 
     const told = await mac.run('peers --no-lan');
     expect(told.stdout).toMatch(/^NAME +KEY +PATH +ADDRESS +ROUND TRIP +LAST SEEN\n/);

@@ -84,6 +84,18 @@ describe('in one network', () => {
     expect(reached.path).toMatchObject({ kind: 'lan', address: carol.address });
   });
 
+  test('one that begins to wait only then is found a little later', () => {
+    const { network, alice, bob } = world(1, ['open', 'open']);
+    bob.machine.reachable.stop();
+    network.run(60_000);
+    const reached = alice.reach(bob);
+    network.run(1_500);
+    expect(reached.path).toBeUndefined();
+    bob.wait();
+    network.run(3_500);
+    expect(reached.path?.kind).toBe('punched');
+  });
+
   test('a peer at a configured address is reached without anybody', () => {
     const { network, alice, pi } = world(1, ['symmetric', 'symmetric']);
     const reached = alice.reach(pi);
