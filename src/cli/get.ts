@@ -95,14 +95,14 @@ async function getToDisk(chosen: Chosen, options: GetOptions, signal: AbortSigna
     else note(`${error.message} It stays as it is.`);
     return;
   }
-  let path: string | null = null;
   try {
     const fetched = await fetchChosen(chosen, download, options, signal);
-    path = await download.finish();
+    const path = await download.finish();
     if (!options.json) data(path);
     tellDone(chosen, path, fetched, options);
-  } finally {
-    if (path === null) await download.suspend();
+  } catch (error) {
+    await download.giveUp(error);
+    throw error;
   }
 }
 

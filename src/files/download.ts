@@ -147,6 +147,12 @@ export class Download {
     await this.#partial.remove();
   }
 
+  /** Stops after an error: of what can never be whole, nothing is left. */
+  async giveUp(error: unknown): Promise<void> {
+    const isHopeless = error instanceof UdpToolError && error.code === 'integrity';
+    await (isHopeless ? this.discard() : this.suspend());
+  }
+
   /** What is being written is written first. */
   async #stop(): Promise<void> {
     this.#isStopped = true;

@@ -101,25 +101,23 @@ export class Receiver {
     const { decide, into } = this.#options;
     const download = await Download.open({ offer, into, conflict: 'rename' });
     push.download = download;
-    let end: 'placed' | 'refused' | 'stopped' = 'stopped';
     try {
       await this.#fetch(listing(download), peer, push, over);
       if (!(await decide({ peer, offer, entries: download.entries() }, over))) {
-        end = 'refused';
+        await download.discard();
+        tell(push, { state: 'refused', doneBytes: 0 });
         return null;
       }
       tell(push, { state: 'taking', doneBytes: download.progress.doneBytes });
       await this.#fetch(download, peer, push, over);
       const path = await download.finish();
-      end = 'placed';
       tell(push, { state: 'done', doneBytes: offer.size });
       return path;
+    } catch (error) {
+      await download.giveUp(error);
+      throw error;
     } finally {
       push.download = null;
-      if (end === 'refused') {
-        await download.discard();
-        tell(push, { state: 'refused', doneBytes: 0 });
-      } else if (end === 'stopped') await download.suspend();
     }
   }
 
