@@ -6,7 +6,7 @@
  * thing that arrives whether one of them was a lie.
  */
 
-import { equalBytes, idBytes, utf8 } from '../bytes.ts';
+import { concat, equalBytes, idBytes, utf8 } from '../bytes.ts';
 import { blake2b } from '../crypto/hash.ts';
 
 export const CHUNK_BYTES: number = 128 * 1024;
@@ -92,12 +92,18 @@ export class TreeShape {
   }
 }
 
+interface Level {
+  /** Of the items that are in no node yet. */
+  hashes: Uint8Array[];
+  nodes: number;
+}
+
 /** Makes the tree of a blob from its chunks in order, with memory for one node a level. */
 export class TreeBuilder {
   readonly #onNode: (level: number, index: number, content: Uint8Array) => void;
-  readonly #levels: { readonly hashes: Uint8Array; count: number }[] = [];
+  readonly #levels: Level[] = [];
 
-  /** @param onNode is given each node when it is whole, and may keep what it is given */
+  /** @param onNode is given each node when it is whole */
   constructor(onNode: (level: number, index: number, content: Uint8Array) => void = () => {}) {
     this.#onNode = onNode;
   }
@@ -109,27 +115,27 @@ export class TreeBuilder {
   /** The id, after the last chunk. An empty blob has one empty chunk. */
   finish(size: number): Uint8Array {
     for (let level = 0; ; level++) {
-      const { hashes, count } = this.#at(level);
-      if (count === 1) return blobId(size, hashes.subarray(0, HASH_BYTES));
-      if (count % FAN_OUT !== 0) this.#endNode(level);
+      const { hashes, nodes } = this.#at(level);
+      const [top] = hashes;
+      if (top !== undefined && hashes.length === 1 && nodes === 0) return blobId(size, top);
+      if (hashes.length > 0) this.#endNode(level);
     }
   }
 
   #add(level: number, hash: Uint8Array): void {
-    const items = this.#at(level);
-    items.hashes.set(hash, (items.count++ % FAN_OUT) * HASH_BYTES);
-    if (items.count % FAN_OUT === 0) this.#endNode(level);
+    const { hashes } = this.#at(level);
+    if (hashes.push(hash) === FAN_OUT) this.#endNode(level);
   }
 
   #endNode(level: number): void {
-    const { hashes, count } = this.#at(level);
-    const length = ((count - 1) % FAN_OUT) + 1;
-    const content = hashes.slice(0, length * HASH_BYTES);
-    this.#onNode(level + 1, (count - length) / FAN_OUT, content);
+    const items = this.#at(level);
+    const content = concat(...items.hashes);
+    items.hashes = [];
+    this.#onNode(level + 1, items.nodes++, content);
     this.#add(level + 1, hashNode(level + 1, content));
   }
 
-  #at(level: number): { readonly hashes: Uint8Array; count: number } {
-    return (this.#levels[level] ??= { hashes: new Uint8Array(FAN_OUT * HASH_BYTES), count: 0 });
+  #at(level: number): Level {
+    return (this.#levels[level] ??= { hashes: [], nodes: 0 });
   }
 }

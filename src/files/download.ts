@@ -38,6 +38,8 @@ export class Download {
   readonly #partial: PartialFolder;
   readonly #target: Target;
   readonly #content: Content;
+  readonly #accepting = new Set<Promise<Verdict>>();
+  #isStopped = false;
 
   private constructor(offer: Offer, partial: PartialFolder, target: Target, content: Content) {
     this.#offer = offer;
@@ -94,8 +96,11 @@ export class Download {
    * there already or was never asked for.
    * @throws UdpToolError `disk-full`, `no-permission`, `failed`; what arrived is given by `next` again
    */
-  accept(subject: Subject, bytes: Uint8Array): Promise<Verdict> {
-    return this.#failing('write', () => this.#content.accept(subject, bytes));
+  async accept(subject: Subject, bytes: Uint8Array): Promise<Verdict> {
+    if (this.#isStopped) return 'unwanted';
+    const accepting = this.#failing('write', () => this.#content.accept(subject, bytes));
+    this.#accepting.add(accepting);
+    return accepting.finally(() => this.#accepting.delete(accepting));
   }
 
   get progress(): DownloadProgress {
@@ -132,14 +137,22 @@ export class Download {
 
   /** Stops. What was verified so far stays for another try. */
   async suspend(): Promise<void> {
-    await this.#content.close();
+    await this.#stop();
     await this.#partial.close();
   }
 
   /** Stops, and leaves nothing. */
   async discard(): Promise<void> {
-    await this.#content.close();
+    await this.#stop();
     await this.#partial.remove();
+  }
+
+  /** What is being written is written first. */
+  async #stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#content instanceof FolderContent) this.#content.stop();
+    await Promise.allSettled(this.#accepting);
+    await this.#content.close();
   }
 
   async #failing<T>(what: string, action: () => Promise<T>): Promise<T> {

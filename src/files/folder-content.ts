@@ -42,7 +42,7 @@ export class FolderContent {
   #doneFiles = 0;
   #doneFileBytes = 0;
   #filling: Promise<void> = Promise.resolve();
-  #isClosed = false;
+  #isStopped = false;
 
   private constructor(offer: FolderOffer, manifest: BlobFile, folder: string, signal?: AbortSignal) {
     this.#signal = signal;
@@ -134,8 +134,13 @@ export class FolderContent {
     await this.close();
   }
 
+  /** Turns to no further files. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.stop();
     await this.#filling;
     await this.#manifest.close();
     await this.#entries?.close();
@@ -181,7 +186,7 @@ export class FolderContent {
   }
 
   async #fillUp(): Promise<void> {
-    while (!this.#isRead && !this.#isClosed && this.#activeCount < MAX_ACTIVE) {
+    while (!this.#isRead && !this.#isStopped && this.#activeCount < MAX_ACTIVE) {
       refuseAborted(this.#signal);
       const entry = (await this.#entries?.peek()) ?? null;
       if (entry === null) this.#isRead = true;

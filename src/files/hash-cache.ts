@@ -75,7 +75,8 @@ export class HashCache {
       if (Math.abs(startedAtMs - mtimeMsOf(state)) >= SETTLED_MS) await this.#keep(path, { ...state, id });
       return id;
     } finally {
-      await rm(nodesPath, { force: true });
+      // Gone already where all went well.
+      if (state.size > CHUNK_BYTES) await rm(nodesPath, { force: true });
     }
   }
 

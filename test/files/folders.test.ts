@@ -72,7 +72,7 @@ test('small files, more than are asked for at once', async () => {
   await using folder = await TemporaryFolder.make();
   const source = join(folder.path, 'source');
   const tree: Record<string, string> = {};
-  for (let i = 0; i < 600; i++) tree[`${i % 10}/${i}`] = String(i % 700);
+  for (let i = 0; i < 400; i++) tree[`${i % 10}/${i}`] = String(i % 700);
   await plant(source, tree);
   const shelf = await Shelf.open({ stateDir: join(folder.path, 'state') });
   const { offer } = await shelf.add(source);

@@ -69,7 +69,7 @@ test.each(['source', 'source/a/large', 'source/b/holes'])(
         await download.finish();
         expect(await described(into)).toEqual(expected);
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
     await shelf.close();
   },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CHUNK_BYTES } from '../../src/files/content-tree.ts';
 import { Download } from '../../src/files/download.ts';
-import type { Offer } from '../../src/files/offer.ts';
+import type { Offer, Subject } from '../../src/files/offer.ts';
 import { Shelf } from '../../src/files/shelf.ts';
 import { StreamDownload } from '../../src/files/stream-download.ts';
 import type { Conflict } from '../../src/files/target.ts';
@@ -69,6 +69,36 @@ test('a name that is taken meanwhile is left, and what was fetched stays for ano
   const again = await Download.open({ offer: file, into, conflict: 'rename' });
   expect(await copy(shelf, again)).toBe(1); // the node alone
   expect(await again.finish()).toBe(join(into, 'file (2).tar'));
+  await shelf.close();
+});
+
+test('a folder that takes the name meanwhile is not replaced', async () => {
+  await using root = await TemporaryFolder.make();
+  const { shelf, file, into } = await prepare(root.path);
+  const download = await Download.open({ offer: file, into, conflict: 'overwrite' });
+  await copy(shelf, download);
+  await mkdir(join(into, 'file.tar'));
+  await expect(download.finish()).rejects.toMatchObject({ code: 'exists' });
+  await download.discard();
+  expect(await readdir(into)).toEqual(['file.tar']);
+  await shelf.close();
+});
+
+test('what arrives after it was stopped is not written', async () => {
+  await using root = await TemporaryFolder.make();
+  const { shelf, file, into } = await prepare(root.path);
+  const download = await Download.open({ offer: file, into, conflict: 'fail' });
+  await copy(shelf, download, 1);
+  const { subject } = download.next() as { subject: Subject };
+  const bytes = (await shelf.read('ann', subject)) as Uint8Array;
+  const accepting = download.accept(subject, bytes);
+  await download.suspend();
+  expect(await accepting).toBe('accepted');
+  expect(await download.accept(subject, bytes)).toBe('unwanted');
+  const again = await Download.open({ offer: file, into, conflict: 'fail' });
+  expect(await copy(shelf, again)).toBe(1 + 2);
+  await again.discard();
+  expect(await readdir(into)).toEqual([]);
   await shelf.close();
 });
 
