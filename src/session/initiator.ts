@@ -269,11 +269,13 @@ export class Initiator {
   }
 }
 
+type Standing = Pick<InitiatorSession, 'isDirect' | 'createdAt' | 'begunAt'>;
+
 /**
  * Whether to send on this session from now on. A session that was replaced before it was confirmed receives, and is not
  * sent on again; but one without a relay is not replaced by one with a relay whose handshake had begun before.
  */
-function replaces(session: InitiatorSession, current: InitiatorSession | null): boolean {
+export function replaces(session: Standing, current: Standing | null): boolean {
   if (current === null) return true;
   if (session.isDirect === current.isDirect) return session.createdAt >= current.createdAt;
   return session.isDirect ? session.createdAt >= current.begunAt : current.createdAt < session.begunAt;

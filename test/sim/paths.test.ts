@@ -319,6 +319,7 @@ describe('hostile', () => {
     alice.wait();
     network.run(60_000);
     expect(evil.invitations).toBeGreaterThan(5);
+    expect(evil.invitations).toBeLessThan(60);
     expect(sent.length).toBeGreaterThan(0);
     for (const start of sent) {
       const within = sent.filter((at) => at >= start && at < start + 10_000).length;
@@ -352,6 +353,26 @@ describe('hostile', () => {
     expect(network.sent.some(({ from, to }) => from === bob.address && to.ip === mallory.address.ip)).toBe(
       false,
     );
+  });
+
+  test('nobody accepts what another one was invited to', () => {
+    const { network, alice, bob, pi } = world(2, ['open', 'open']);
+    const mallory = new P2pHost(network, { ip: '203.0.113.66' });
+    pi.trust(mallory);
+    mallory.trust(pi, pi.address);
+    bob.machine.reachable.stop();
+    network.run(30_000);
+    const waiting = bob.ask(pi, 'udp-tool.meet', [[], []]);
+    network.run(500);
+    const asked = alice.ask(pi, 'udp-tool.introduce', [bob.publicKey.bytes, []]);
+    network.run(500);
+    const { outcome } = waiting;
+    if (outcome?.ok !== true || !Array.isArray(outcome.value)) throw new Error('not invited');
+    const [link] = outcome.value as CborValue[];
+    expect(link).toEqual(expect.any(Number));
+    mallory.ask(pi, 'udp-tool.meet', [[], [link]]);
+    network.run(10_000);
+    expect(asked.outcome).toMatchObject({ ok: true, value: null });
   });
 
   test('what is no meeting is refused', () => {
