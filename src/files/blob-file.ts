@@ -8,6 +8,7 @@ import { BlobReader, type Wanted } from './blob-reader.ts';
 import { CHUNK_BYTES } from './content-tree.ts';
 import { unlessGone } from './disk-error.ts';
 import type { Subject } from './offer.ts';
+import { RunWriter } from './run-writer.ts';
 
 export interface BlobFileOptions {
   readonly path: string;
@@ -28,6 +29,7 @@ export class BlobFile {
   /** Where what was written since ends; 0 where nothing was. */
   #writtenEnd = 0;
   #handle: Promise<FileHandle> | undefined;
+  readonly #writer = new RunWriter(() => this.#open());
 
   private constructor({ path, id, size, isExecutable }: BlobFileOptions) {
     this.#path = path;
@@ -103,7 +105,7 @@ export class BlobFile {
     const offset = index * CHUNK_BYTES;
     this.#writtenEnd = Math.max(this.#writtenEnd, offset + bytes.length);
     try {
-      await writeAt(await this.#open(), bytes, offset);
+      await this.#writer.write(bytes, offset);
       isStored = true;
     } finally {
       this.#reader.stored(index, isStored);

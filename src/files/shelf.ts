@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { readAt } from './blob-file.ts';
-import { CHUNK_BYTES, TreeShape } from './content-tree.ts';
+import { TreeShape } from './content-tree.ts';
 import { diskError, failing } from './disk-error.ts';
 import { Handles } from './handles.ts';
 import { HashCache } from './hash-cache.ts';
@@ -13,6 +13,7 @@ import { type Holder, type MakeOptions, OfferMaker } from './make-offer.ts';
 import { nameProblem } from './names.ts';
 import { bytesOf, type Offer, type Subject } from './offer.ts';
 import { isOwnerRunning, markedName } from './process-mark.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { reasonOf, type Skipped } from './walk.ts';
 
 const MAX_OPEN_FILES = 64;
@@ -55,6 +56,7 @@ export class Shelf {
   readonly #ownDir: string;
   readonly #onNews: (news: ShelfNews) => void;
   readonly #handles = new Handles(MAX_OPEN_FILES);
+  readonly #readAhead = new ReadAhead<Holder>();
   /** By path. */
   readonly #shares = new Map<string, Share>();
   /** Folders of which each thing is offered, and to whom. */
@@ -155,8 +157,8 @@ export class Shelf {
     if (entry === undefined || holder === undefined) return null;
     const length = bytesOf(subject, new TreeShape(holder.state.size));
     if (length === null) return null;
-    const bytes = new Uint8Array(length);
-    if (await this.#fill(bytes, holder, subject)) return bytes;
+    const bytes = await this.#piece(holder, subject, length);
+    if (bytes !== null) return bytes;
     if (this.#drop(entry.share, entry))
       this.#onNews({ kind: 'withdrawn', path: entry.share.path, offer: entry.offer });
     throw new UdpToolError('content-changed', `${holder.path} is not what it was when it was offered.`);
@@ -237,26 +239,40 @@ export class Shelf {
     return true;
   }
 
-  /** Whether the bytes could be read from what still is what it was. */
-  async #fill(bytes: Uint8Array, { path, state, nodesPath }: Holder, subject: Subject): Promise<boolean> {
+  /** Bytes that are what was offered; null where it is not that any more. */
+  async #piece(holder: Holder, subject: Subject, length: number): Promise<Uint8Array | null> {
+    const { path, state, nodesPath } = holder;
     if (subject.kind === 'node') {
+      const bytes = new Uint8Array(length);
       const offset = new TreeShape(state.size).nodeOffset(subject.level, subject.index);
-      return this.#readFrom(
+      const isThere = await this.#readFrom(
         nodesPath,
-        async (handle) => (await readAt(handle, bytes, offset)) === bytes.length,
+        async (handle) => (await readAt(handle, bytes, offset)) === length,
       );
+      return isThere ? bytes : null;
     }
-    const read = (): Promise<boolean> =>
-      this.#readFrom(path, async (handle) => {
-        const length = await readAt(handle, bytes, subject.index * CHUNK_BYTES);
-        // After reading: a writer dates a file before it changes it.
-        const now = await stateOf(handle);
-        return length === bytes.length && now !== null && isSameState(now, state);
-      });
-    if (await read()) return true;
+    const read = async (): Promise<Uint8Array | null> => {
+      const chunk = await this.#readAhead.chunk(holder, subject.index, (offset, maxBytes) =>
+        this.#readRun(holder, offset, maxBytes),
+      );
+      return chunk?.length === length ? chunk : null;
+    };
+    const first = await read();
+    if (first !== null) return first;
     // Another file may have taken its place, which was looked at since.
     await this.#handles.letGo(path);
     return read();
+  }
+
+  async #readRun({ path, state }: Holder, offset: number, maxBytes: number): Promise<Uint8Array | null> {
+    const bytes = new Uint8Array(Math.min(maxBytes, state.size - offset));
+    const isSame = await this.#readFrom(path, async (handle) => {
+      const length = await readAt(handle, bytes, offset);
+      // After reading: a writer dates a file before it changes it.
+      const now = await stateOf(handle);
+      return length === bytes.length && now !== null && isSameState(now, state);
+    });
+    return isSame ? bytes : null;
   }
 
   /** False also for what is gone, or is not for us any more. */

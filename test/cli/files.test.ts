@@ -94,7 +94,7 @@ describe.concurrent('share, files and get', () => {
   });
 
   test('what was killed, on either side, goes on where it stopped', async () => {
-    const big = patterned(6_000_000, 5);
+    const big = patterned(16_000_000, 5);
     const { lab, pi, mac, program } = await sharing({ 'big.bin': big });
     await using _lab = lab;
     for (let i = 0; i < 3; i++) {
@@ -105,7 +105,7 @@ describe.concurrent('share, files and get', () => {
       await get.stop('SIGKILL');
       expect(await readdir(mac.home)).not.toContain('big.bin');
     }
-    const last = mac.start('get --no-lan --json big.bin --limit 1M');
+    const last = mac.start('get --no-lan --json big.bin --limit 2M');
     await last.event('progress');
     await program.stop('SIGKILL');
     const port = Number(/"127.0.0.1:(\d+)"/.exec(program.output.stdout)?.[1]);
@@ -113,7 +113,7 @@ describe.concurrent('share, files and get', () => {
     await again.event('sharing');
     const { code, stdout } = await last.end();
     expect(code).toBe(0);
-    expect(lines(stdout).at(-1)?.['receivedBytes']).toBeLessThan(6_000_000 - 1_000_000);
+    expect(lines(stdout).at(-1)?.['receivedBytes']).toBeLessThan(16_000_000 - 1_500_000);
     expect(sha256(await readFile(join(mac.home, 'big.bin')))).toBe(sha256(big));
     expect((await readdir(mac.home)).sort()).toEqual(['big.bin', 'key-folder']);
   });

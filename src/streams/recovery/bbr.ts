@@ -33,8 +33,10 @@ const MIN_RTT_WINDOW_MS = 5_000;
 const CONFIRMS_MIN_RTT = 17 / 16;
 const PROBE_RTT_MS = 200;
 const PROBE_RTT_GAIN = 0.5;
-/** Between two tries for more. */
-const CRUISE_MS = 1_000;
+/** Between two tries for more: so many round trips and a little, and not longer than that. */
+const CRUISE_ROUNDS = 30;
+const MIN_CRUISE_MS = 100;
+const MAX_CRUISE_MS = 1_000;
 /** A try that brought so much is followed by the next at once. */
 const UP_GROWTH = 1.1;
 /** Of a round's datagrams lost, what is too many; some more, since chance has its way with few. */
@@ -52,6 +54,8 @@ const ALONE_RTT_MS = 1;
 const STEADY_RTT = 1.1;
 const FULL_PIPE_GROWTH = 1.25;
 const FULL_PIPE_ROUNDS = 3;
+/** Where round trips are short, a program that only begins is slower than the path for more than three of them. */
+const FULL_PIPE_MS = 150;
 /** Acknowledgements come in clumps, since event loops turn: so much of the rate may be in flight besides. */
 const CLUMP_MS = 2;
 const MAX_EXTRA_ACKED_MS = 100;
@@ -95,6 +99,7 @@ export class Bbr implements CongestionController {
   #triedFrom = 0;
   #fullBandwidth = 0;
   #fullRounds = 0;
+  #fullAt = 0;
 
   #extraAcked = new WindowedMax(FILTER_ROUNDS);
   #clumpAt = 0;
@@ -136,6 +141,7 @@ export class Bbr implements CongestionController {
     this.#triedFrom = 0;
     this.#fullBandwidth = 0;
     this.#fullRounds = 0;
+    this.#fullAt = 0;
     this.#extraAcked = new WindowedMax(FILTER_ROUNDS);
     this.#clumpAt = 0;
     this.#clumpBytes = 0;
@@ -246,7 +252,11 @@ export class Bbr implements CongestionController {
     if (this.#bandwidth.max >= this.#fullBandwidth * FULL_PIPE_GROWTH) {
       this.#fullBandwidth = this.#bandwidth.max;
       this.#fullRounds = 0;
-    } else if (++this.#fullRounds >= FULL_PIPE_ROUNDS) this.#enter('drain', feedback.now);
+      this.#fullAt = feedback.now;
+      return;
+    }
+    const isLong = feedback.now - this.#fullAt >= FULL_PIPE_MS;
+    if (++this.#fullRounds >= FULL_PIPE_ROUNDS && isLong) this.#enter('drain', feedback.now);
   }
 
   #checkLoss(feedback: Feedback): void {
@@ -284,7 +294,8 @@ export class Bbr implements CongestionController {
         this.#enter('cruise', now);
     } else if (this.#phase === 'cruise') {
       const hasGrown = this.#bandwidth.max >= UP_GROWTH * this.#triedFrom;
-      if (hasGrown || elapsedMs >= CRUISE_MS) this.#enter('up', now);
+      const cruiseMs = Math.min(MAX_CRUISE_MS, MIN_CRUISE_MS + CRUISE_ROUNDS * this.#minRttMs);
+      if (hasGrown || elapsedMs >= cruiseMs) this.#enter('up', now);
     } else if (this.#phase === 'up') {
       if (priorInFlight + this.#datagramBytes >= this.#inflightHigh) this.#inflightHigh += ackedBytes / 4;
       if (elapsedMs > this.#minRttMs && priorInFlight >= UP_GAIN * product) this.#enter('down', now);
