@@ -8,7 +8,7 @@ import { MAX_BULK_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES } from '../wire/header.ts';
 /** What fits everywhere; a jumbo frame of 9,000 bytes; what the largest is. */
 const SIZES = [MAX_DATAGRAM_BYTES, 8_932, MAX_BULK_DATAGRAM_BYTES] as const;
 /** So many of a size must have come without a loss before the next size is tried. */
-const FIRST_PATIENCE = 64;
+const FIRST_PATIENCE = 1_024;
 const MAX_PATIENCE = 65_536;
 
 export class DatagramSize {

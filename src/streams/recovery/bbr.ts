@@ -37,8 +37,9 @@ const PROBE_RTT_GAIN = 0.5;
 const CRUISE_ROUNDS = 30;
 const MIN_CRUISE_MS = 100;
 const MAX_CRUISE_MS = 1_000;
-/** A try that brought so much is followed by the next at once. */
+/** A try that brought so much is followed by the next at once; and one that brought so much by another startup. */
 const UP_GROWTH = 1.1;
+const STARTUP_GROWTH = 1.2;
 /** Of a round's datagrams lost, what is too many; some more, since chance has its way with few. */
 const LOSS_THRESHOLD = 0.02;
 const LOSS_ALLOWANCE = 6;
@@ -293,7 +294,15 @@ export class Bbr implements CongestionController {
       if (bytesInFlight <= product || this.#rounds - this.#phaseRound > DRAIN_ROUNDS)
         this.#enter('cruise', now);
     } else if (this.#phase === 'cruise') {
-      const hasGrown = this.#bandwidth.max >= UP_GROWTH * this.#triedFrom;
+      const growth = this.#bandwidth.max / this.#triedFrom;
+      // The path was never full: whoever began was slow, as programs are that have to warm up.
+      if (growth >= STARTUP_GROWTH) {
+        this.#fullBandwidth = this.#bandwidth.max;
+        this.#fullRounds = 0;
+        this.#enter('startup', now);
+        return;
+      }
+      const hasGrown = growth >= UP_GROWTH;
       const cruiseMs = Math.min(MAX_CRUISE_MS, MIN_CRUISE_MS + CRUISE_ROUNDS * this.#minRttMs);
       if (hasGrown || elapsedMs >= cruiseMs) this.#enter('up', now);
     } else if (this.#phase === 'up') {
