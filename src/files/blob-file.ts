@@ -97,6 +97,7 @@ export class BlobFile {
   async close(): Promise<void> {
     const handle = this.#handle;
     this.#handle = undefined;
+    await this.#writer.settled();
     await (await handle)?.close();
   }
 

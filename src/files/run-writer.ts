@@ -3,6 +3,8 @@ import type { FileHandle } from 'node:fs/promises';
 
 /** Of one write. */
 const MAX_PIECES = 64;
+/** So much is brought down to the disk meanwhile, so that little is left for the end. */
+const FLUSH_BYTES = 32 * 1024 * 1024;
 
 interface Piece {
   readonly offset: number;
@@ -15,6 +17,9 @@ export class RunWriter {
   readonly #open: () => Promise<FileHandle>;
   #waiting: Piece[] = [];
   #isWriting = false;
+  /** Written since the disk was told to take it. */
+  #unflushed = 0;
+  #flushing: Promise<void> | null = null;
 
   constructor(open: () => Promise<FileHandle>) {
     this.#open = open;
@@ -28,6 +33,24 @@ export class RunWriter {
     });
   }
 
+  /** Resolves when nothing of it is under way any more; the file may be closed then. */
+  async settled(): Promise<void> {
+    await this.#flushing;
+  }
+
+  #flushSoon(handle: FileHandle, run: readonly Piece[]): void {
+    for (const { bytes } of run) this.#unflushed += bytes.length;
+    if (this.#unflushed < FLUSH_BYTES || this.#flushing !== null) return;
+    this.#unflushed = 0;
+    // Whoever wants it to be on the disk syncs at the end, and hears what went wrong.
+    this.#flushing = handle
+      .datasync()
+      .catch(() => {})
+      .finally(() => {
+        this.#flushing = null;
+      });
+  }
+
   async #writeAll(): Promise<void> {
     this.#isWriting = true;
     while (this.#waiting.length > 0) {
@@ -35,7 +58,9 @@ export class RunWriter {
       this.#waiting = [];
       for (const run of runsOf(pieces)) {
         try {
-          await writeRun(await this.#open(), run);
+          const handle = await this.#open();
+          await writeRun(handle, run);
+          this.#flushSoon(handle, run);
           for (const { done } of run) done();
         } catch (error) {
           for (const { fail } of run) fail(error);
