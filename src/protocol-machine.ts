@@ -129,7 +129,7 @@ export class ProtocolMachine {
         case 'closed':
           this.#server.onClosed(event.session, event.byPeer, now);
           this.client.onClosed(event.session, now);
-          this.streams.onClosed(event.session);
+          this.streams.onClosed(event.session, now);
           break;
         case 'confirmed':
           this.client.onConfirmed(event.session);

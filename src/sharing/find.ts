@@ -29,7 +29,7 @@ export async function offersOf(peer: RemotePeer, { timeoutMs, signal }: FindOpti
     signal: signal === undefined ? late : AbortSignal.any([signal, late]),
   });
   if (!result.ok) {
-    if (result.reason === 'lost') {
+    if (result.reason === 'lost' || (result.reason === 'refused' && result.code === 'busy')) {
       throw new UdpToolError('no-answer', `"${peer.name}" does not answer.`, {
         hint: `See why: udp-tool doctor ${peer.name}`,
       });

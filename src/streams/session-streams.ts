@@ -73,6 +73,8 @@ export class SessionStreams {
   readonly #resending = new Set<OutgoingStream>();
   /** Answers of which something was never sent, in order. */
   readonly #sending = new Set<OutgoingStream>();
+  /** What was given up, of which the other side may still expect something: said once it is heard again. */
+  #untold: Frame[] = [];
   #heardAt: number;
 
   constructor(options: SessionStreamsOptions, now: number) {
@@ -124,8 +126,13 @@ export class SessionStreams {
   }
 
   /** Everything that was asked ends as lost, and everything that is answered is forgotten. */
-  giveUp(): void {
+  giveUp(now: number): void {
+    this.recovery.abandon(now);
     for (const answer of this.#answers.values()) this.#options.onAnswered(answer.bytes.length);
+    for (const id of [...this.#waiting, ...this.#answers.keys()])
+      this.#untold.push({ kind: 'reset', id, code: 'busy' });
+    for (const { id, isHeard } of this.#asked.values()) if (isHeard) this.#untold.push({ kind: 'stop', id });
+    this.#waiting.clear();
     this.#answers.clear();
     this.#resending.clear();
     this.#sending.clear();
@@ -154,6 +161,10 @@ export class SessionStreams {
 
   onMessage(message: StreamMessage, now: number): void {
     this.#heardAt = now;
+    if (this.#untold.length > 0) {
+      this.#small.push(...this.#untold);
+      this.#untold = [];
+    }
     if (message.type === StreamMessageType.ACK) {
       this.#onAck(message.ranges, message.delayUs / 1000, now);
       return;

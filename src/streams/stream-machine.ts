@@ -122,19 +122,19 @@ export class StreamMachine {
       // It may be the reason for the new one: what is asked there is better asked anew.
       const isReplaced = other.streams.session.peer === session.peer && other.streams.session !== session;
       if (isReplaced && other.streams.recovery.ptoCount > 0 && other.streams.session.role === session.role)
-        this.#giveUp(other);
+        this.#giveUp(other, now);
     }
     for (const pending of this.#pending) {
       if (pending.target.peer === session.peer && this.#assign(pending, now)) this.#pending.delete(pending);
     }
   }
 
-  onClosed(session: Session): void {
+  onClosed(session: Session, now: number): void {
     const lane = this.#lanes.get(session);
     if (lane === undefined) return;
     this.#lanes.delete(session);
     this.#active.delete(lane);
-    this.#giveUp(lane);
+    this.#giveUp(lane, now);
   }
 
   // Time
@@ -157,7 +157,7 @@ export class StreamMachine {
       if (streams.recovery.ptoCount >= SUSPECT_AFTER_PROBES && session.role === 'initiator')
         this.#suspect(session.peer, now);
       if (streams.isSilent) {
-        this.#giveUp(lane);
+        this.#giveUp(lane, now);
         this.#active.delete(lane);
       }
     }
@@ -237,9 +237,10 @@ export class StreamMachine {
     return lane;
   }
 
-  #giveUp(lane: Lane): void {
+  #giveUp(lane: Lane, now: number): void {
     lane.queue.length = 0;
-    lane.streams.giveUp();
+    lane.streams.giveUp(now);
+    lane.streams.size.reset();
   }
 
   // Answering

@@ -1,0 +1,79 @@
+/** Streams with a peer that is trusted and hostile, and with networks that fail at the wrong moment (PROTOCOL §8.6). */
+import { describe, expect, test } from 'vitest';
+import type { StreamResult } from '../../src/streams/asked-stream.ts';
+import type { StreamAsk } from '../../src/streams/stream-machine.ts';
+import { echo } from '../support/commands.ts';
+import { type LinkOptions, pair, type VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
+
+const CHUNK = 128 * 1024;
+
+function ask(host: VirtualHost, network: VirtualNetwork, subject: string[], maxBytes = CHUNK) {
+  const asked: { result: StreamResult | null; pending: ReturnType<typeof host.machine.streams.ask> | null } =
+    {
+      result: null,
+      pending: null,
+    };
+  asked.pending = host.machine.streams.ask(
+    { peer: host.peer(), instance: null },
+    {
+      subject,
+      maxBytes,
+      settle: (result) => {
+        asked.result = result;
+      },
+    },
+    5_000,
+    network.now,
+  );
+  return asked;
+}
+
+function set(onAsk: (ask: StreamAsk) => void, link: LinkOptions = {}, seed = 1) {
+  const network = new VirtualNetwork(seed, { delayMs: 1, ...link });
+  const { client, server } = pair(network, { commands: [echo], onAsk });
+  client.request('echo', ['x']);
+  network.run(1_000);
+  const [session] = client.machine.endpoint.sessionsTo(client.peer(), network.now);
+  if (session === undefined) throw new Error('there is a session');
+  return { network, client, server, session };
+}
+
+describe('memory', () => {
+  test('an answer that is made when its session is gone counts no longer', () => {
+    const asks: StreamAsk[] = [];
+    const { network, client, server } = set((one) => asks.push(one));
+    for (let i = 0; i < 10; i++) ask(client, network, ['slow']);
+    network.run(10);
+    expect(asks).toHaveLength(10);
+    for (const { datagram, to } of client.machine.close(network.now))
+      network.transmit({ datagram, from: client.address, to });
+    network.run(100);
+    expect(server.machine.endpoint.sessionCount).toBe(0);
+    for (const one of asks) one.answer(new Uint8Array(CHUNK));
+    network.run(1_000);
+    expect(server.machine.streams.answerBytes).toBe(0);
+  });
+});
+
+describe('a network that fails', () => {
+  test.each([4_000, 10_000])('while a process is stopped for %i ms: what was asked ends', (ms) => {
+    const { network, client } = set(({ answer }) => answer(new Uint8Array(CHUNK)), { delayMs: 10 });
+    const asked = Array.from({ length: 100 }, () => ask(client, network, ['x']));
+    network.run(70);
+    expect(asked.some(({ result }) => result === null)).toBe(true);
+    const { machine } = client;
+    // Its socket holds what comes meanwhile.
+    const held: Parameters<typeof machine.receive>[] = [];
+    const stopped: Partial<typeof machine> = {
+      receive: (...datagram) => void held.push(datagram),
+      nextTimeout: () => Number.POSITIVE_INFINITY,
+      drain: () => [],
+    };
+    client.machine = stopped as typeof machine;
+    network.run(ms);
+    client.machine = machine;
+    for (const [datagram, from] of held) machine.receive(datagram, from, network.now);
+    network.run(3_000);
+    expect(asked.filter(({ result }) => result === null)).toHaveLength(0);
+  });
+});
