@@ -2,6 +2,10 @@
 
 /** Asks of one session that wait for their answer; one more is refused with `busy`. */
 export const MAX_ASKS_PER_SESSION = 512;
+/** Answers of one session that are not acknowledged, however short; one more is refused with `busy`. */
+export const MAX_ANSWERS_PER_SESSION = 2_048;
+/** Refusals of one session that are not acknowledged: who asks on is not even refused. */
+export const MAX_REFUSALS_PER_SESSION = 2_048;
 /** Bytes of answers to one peer that are in memory: being sent, or not yet acknowledged. */
 export const MAX_ANSWER_BYTES_PER_PEER = 16 * 1024 * 1024;
 /** Answers of one session that are being made at once. */

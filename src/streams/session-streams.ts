@@ -16,7 +16,13 @@ import {
   StreamMessageType,
 } from '../wire/stream-messages.ts';
 import { AskedStream, type AskSpec, type StreamResult } from './asked-stream.ts';
-import { GIVE_UP_AFTER_PROBES, MAX_ASKS_PER_SESSION, SILENCE_MS } from './constants.ts';
+import {
+  GIVE_UP_AFTER_PROBES,
+  MAX_ANSWERS_PER_SESSION,
+  MAX_ASKS_PER_SESSION,
+  MAX_REFUSALS_PER_SESSION,
+  SILENCE_MS,
+} from './constants.ts';
 import type { DatagramSize } from './datagram-size.ts';
 import { OutgoingStream, type SentPiece } from './outgoing-stream.ts';
 import { ReceivedCounters } from './recovery/acks.ts';
@@ -50,6 +56,8 @@ export interface SessionStreamsOptions {
   readonly size: DatagramSize;
   /** Somebody asks; the answer is for `answer` or `refuse`, at any time. */
   readonly onAsk: (ask: IncomingAsk) => void;
+  /** He wants it no more. */
+  readonly onStop: (id: number) => void;
   /** An answer needs its memory no longer. */
   readonly onAnswered: (bytes: number) => void;
 }
@@ -67,6 +75,8 @@ export class SessionStreams {
   readonly #answers = new Map<number, OutgoingStream>();
   /** Asked by the other side and neither answered nor refused. */
   readonly #waiting = new Set<number>();
+  /** Refused, and the refusal is not acknowledged. */
+  readonly #refused = new Set<number>();
   /** Small things to send, before any bytes of answers. */
   #small: Frame[] = [];
   /** Answers of which something was lost; it goes before what was never sent. */
@@ -133,6 +143,7 @@ export class SessionStreams {
       this.#untold.push({ kind: 'reset', id, code: 'busy' });
     for (const { id, isHeard } of this.#asked.values()) if (isHeard) this.#untold.push({ kind: 'stop', id });
     this.#waiting.clear();
+    this.#refused.clear();
     this.#answers.clear();
     this.#resending.clear();
     this.#sending.clear();
@@ -154,7 +165,12 @@ export class SessionStreams {
   }
 
   refuse(id: number, code: string): void {
-    if (this.#waiting.delete(id)) this.#small.push({ kind: 'reset', id, code });
+    if (this.#waiting.delete(id)) this.#reset(id, code);
+  }
+
+  #reset(id: number, code: string): void {
+    this.#refused.add(id);
+    this.#small.push({ kind: 'reset', id, code });
   }
 
   // Receiving
@@ -177,7 +193,7 @@ export class SessionStreams {
         this.#settle(message.stream, { ok: false, reason: 'refused', code: message.code });
         return;
       case StreamMessageType.STOP:
-        this.#waiting.delete(message.stream);
+        if (this.#waiting.delete(message.stream)) this.#options.onStop(message.stream);
         this.#forget(this.#answers.get(message.stream));
         return;
       default:
@@ -186,10 +202,10 @@ export class SessionStreams {
   }
 
   #onAsk({ stream: id, subject }: Ask): void {
-    if (!this.#seen.check(id)) return;
+    if (!this.#seen.check(id) || this.#refused.size >= MAX_REFUSALS_PER_SESSION) return;
     this.#seen.commit(id);
-    if (this.#waiting.size >= MAX_ASKS_PER_SESSION) {
-      this.#small.push({ kind: 'reset', id, code: 'busy' });
+    if (this.#waiting.size >= MAX_ASKS_PER_SESSION || this.#answers.size >= MAX_ANSWERS_PER_SESSION) {
+      this.#reset(id, 'busy');
       return;
     }
     this.#waiting.add(id);
@@ -232,6 +248,7 @@ export class SessionStreams {
 
   #acked(frame: Frame): void {
     if (frame.kind === 'ask') frame.asked.isHeard = true;
+    if (frame.kind === 'reset') this.#refused.delete(frame.id);
     if (frame.kind !== 'piece') return;
     const { stream } = frame;
     stream.onAcked(frame);

@@ -57,8 +57,8 @@ export interface PendingAsk {
 interface Lane {
   readonly streams: SessionStreams;
   address: Address;
-  /** Asks that wait until there is memory for their answers. */
-  readonly queue: IncomingAsk[];
+  /** Asks that wait until there is memory for their answers, in order. */
+  readonly queue: Map<number, IncomingAsk>;
   making: number;
   sendAt: number;
 }
@@ -224,13 +224,14 @@ export class StreamMachine {
           session,
           recovery,
           size,
-          onAsk: (ask) => lane.queue.push(ask),
+          onAsk: (ask) => lane.queue.set(ask.id, ask),
+          onStop: (id) => lane.queue.delete(id),
           onAnswered: (bytes) => this.#account(session.peer, -bytes),
         },
         now,
       ),
       address: session.remote,
-      queue: [],
+      queue: new Map(),
       making: 0,
       sendAt: Number.POSITIVE_INFINITY,
     };
@@ -238,7 +239,7 @@ export class StreamMachine {
   }
 
   #giveUp(lane: Lane, now: number): void {
-    lane.queue.length = 0;
+    lane.queue.clear();
     lane.streams.giveUp(now);
     lane.streams.size.reset();
   }
@@ -249,9 +250,10 @@ export class StreamMachine {
   #answerWaiting(lane: Lane): void {
     const { queue } = lane;
     const { session } = lane.streams;
-    while (queue.length > 0 && lane.making < MAX_ANSWERS_IN_THE_MAKING) {
+    for (const ask of queue.values()) {
+      if (lane.making >= MAX_ANSWERS_IN_THE_MAKING) return;
       if ((this.#answerBytes.get(session.peer) ?? 0) >= MAX_ANSWER_BYTES_PER_PEER) return;
-      const ask = queue.shift() as IncomingAsk;
+      queue.delete(ask.id);
       lane.making++;
       let isOpen = true;
       const once = (action: () => void): void => {

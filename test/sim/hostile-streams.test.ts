@@ -1,7 +1,9 @@
 /** Streams with a peer that is trusted and hostile, and with networks that fail at the wrong moment (PROTOCOL §8.6). */
 import { describe, expect, test } from 'vitest';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
+import { MAX_ASKS_PER_SESSION, MAX_REFUSALS_PER_SESSION } from '../../src/streams/constants.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
+import { encodeAsk, encodeStop } from '../../src/wire/stream-messages.ts';
 import { echo } from '../support/commands.ts';
 import { type LinkOptions, pair, type VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
 
@@ -52,6 +54,42 @@ describe('memory', () => {
     for (const one of asks) one.answer(new Uint8Array(CHUNK));
     network.run(1_000);
     expect(server.machine.streams.answerBytes).toBe(0);
+  });
+
+  test('what was asked and stopped waits no longer', () => {
+    const asks: StreamAsk[] = [];
+    const { network, client, session } = set((one) => asks.push(one));
+    for (let id = 0; id < 3_000; id++) {
+      client.machine.endpoint.send(session, encodeAsk(id, ['slow']));
+      client.machine.endpoint.send(session, encodeStop(id));
+      if (id % 100 === 0) network.run(10);
+    }
+    network.run(1_000);
+    for (let done = 0; done < asks.length; done++) {
+      asks[done]?.refuse('unknown');
+      network.run(5);
+    }
+    expect(asks.length).toBeLessThan(MAX_ASKS_PER_SESSION);
+  });
+
+  test('who acknowledges next to nothing is neither refused nor answered without end', () => {
+    for (const isGiven of [false, true]) {
+      let asked = 0;
+      const { network, client, server, session } = set(({ answer, refuse }) => {
+        asked++;
+        if (isGiven) answer(new Uint8Array());
+        else refuse('unknown');
+      });
+      // He hears one datagram in a while, so that he is not given up.
+      let toClient = 0;
+      network.intercept = (flight) => (flight.to === client.address && toClient++ % 30 > 0 ? [] : [flight]);
+      for (let id = 0; id < 10_000; id++) {
+        client.machine.endpoint.send(session, encodeAsk(id, ['x']));
+        if (id % 100 === 0) network.run(1);
+      }
+      expect(server.machine.streams.nextTimeout()).toBeLessThan(Number.POSITIVE_INFINITY);
+      expect(asked).toBeLessThan(2 * MAX_REFUSALS_PER_SESSION);
+    }
   });
 });
 
