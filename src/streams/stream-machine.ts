@@ -241,7 +241,7 @@ export class StreamMachine {
   #giveUp(lane: Lane, now: number): void {
     lane.queue.clear();
     lane.streams.giveUp(now);
-    lane.streams.size.reset();
+    lane.streams.size.reset(lane.streams.session.maxDatagramBytes);
   }
 
   // Answering
@@ -298,7 +298,7 @@ export class StreamMachine {
     if (address !== lane.address) {
       lane.address = address;
       recovery.onPathChange(now);
-      size.reset();
+      size.reset(session.maxDatagramBytes);
     }
     for (let sent = 0; streams.hasSomethingToSend; ) {
       if (!recovery.maySend(size.bytes, now)) {
