@@ -278,7 +278,7 @@ export class SessionStreams {
   }
 
   #repeat(frame: Frame): void {
-    if (this.#small.includes(frame)) return;
+    if (frame === PROBE || this.#small.includes(frame)) return;
     if (frame.kind === 'ask' && (frame.asked.isHeard || !this.#asked.has(frame.asked.id))) return;
     this.#small.push(frame);
   }
@@ -294,6 +294,8 @@ export class SessionStreams {
       const due = this.recovery.timeout(now);
       for (const content of due.lost) this.#onLost(content);
       for (const { frames } of due.probes) for (const frame of frames) this.#probe(frame);
+      // What those datagrams held may be wanted no more; whether anybody is there is still the question.
+      if (due.probes.length > 0 && !this.hasSomethingToSend) this.#small.push(PROBE);
     }
     if (this.#asked.size > 0 && this.#silenceAt() <= now) {
       this.#heardAt = now;
@@ -351,6 +353,8 @@ export class SessionStreams {
   }
 }
 
+/** To be acknowledged, and nothing else: nobody asks that many streams of a session. */
+const PROBE: Frame = { kind: 'stop', id: 2 ** 32 - 1 };
 /** Head of an array of up to 23 messages, and the mark of its end. */
 const ENVELOPE_BYTES = 2;
 const MAX_MESSAGES = 23;

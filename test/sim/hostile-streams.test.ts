@@ -114,4 +114,20 @@ describe('a network that fails', () => {
     network.run(3_000);
     expect(asked.filter(({ result }) => result === null)).toHaveLength(0);
   });
+
+  test('and loses a probe: what takes its time goes on', () => {
+    const asks: StreamAsk[] = [];
+    const { network, client, server } = set((one) => asks.push(one));
+    const asked = ask(client, network, ['slow']);
+    network.run(500);
+    let lost = 0;
+    network.intercept = (flight) => (flight.to === server.address && lost++ === 0 ? [] : [flight]);
+    network.run(10_000);
+    expect(asked.result).toBeNull();
+    asks[0]?.answer(new Uint8Array(5));
+    network.run(100);
+    expect(asked.result).toMatchObject({ ok: true });
+    expect(server.machine.streams.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
+    expect(client.machine.streams.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
+  });
 });
