@@ -98,7 +98,9 @@ export class ProtocolMachine {
   /** Ends every session and request; what it returns is still to be sent. */
   close(now: number): Transmit[] {
     this.client.failAll(new UdpToolError('closed', 'The endpoint was closed.'));
-    return this.endpoint.close(now);
+    const goodbyes = this.endpoint.close(now);
+    this.streams.close(now);
+    return goodbyes;
   }
 
   #tellDrop(reason: DropReason | null, from: Address): void {

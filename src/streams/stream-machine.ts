@@ -137,12 +137,22 @@ export class StreamMachine {
     this.#giveUp(lane, now);
   }
 
+  /** Nothing is asked or answered any more. */
+  close(now: number): void {
+    for (const lane of this.#lanes.values()) this.#giveUp(lane, now);
+    this.#lanes.clear();
+    this.#active.clear();
+    for (const { spec } of this.#pending) spec.settle({ ok: false, reason: 'lost' });
+    this.#pending.clear();
+  }
+
   // Time
 
   nextTimeout(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const { streams, sendAt } of this.#active) {
-      next = Math.min(next, streams.nextTimeout(), streams.received.ackDueAt, sendAt);
+      const { expiresAt } = streams.session;
+      next = Math.min(next, streams.nextTimeout(), streams.received.ackDueAt, sendAt, expiresAt);
     }
     for (const { deadline } of this.#pending) next = Math.min(next, deadline);
     return next;
@@ -151,9 +161,15 @@ export class StreamMachine {
   timeout(now: number): void {
     for (const lane of this.#active) {
       const { streams } = lane;
+      const { session } = streams;
+      if (session.expiresAt <= now) {
+        // It was replaced: what is wanted still is asked on the new one.
+        this.#giveUp(lane, now);
+        this.#active.delete(lane);
+        continue;
+      }
       if (streams.nextTimeout() > now) continue;
       streams.timeout(now);
-      const { session } = streams;
       if (streams.recovery.ptoCount >= SUSPECT_AFTER_PROBES && session.role === 'initiator')
         this.#suspect(session.peer, now);
       if (streams.isSilent) {
@@ -189,6 +205,8 @@ export class StreamMachine {
       .sessionsWith(peer, now)
       .find((one) => instance === null || (one.role === 'responder' && one.instance === instance));
     if (session === undefined) return false;
+    // Rekeying waits for something to send (PROTOCOL §6.2).
+    if (session.role === 'initiator' && session.rekeyDue(now)) this.#options.endpoint.suspect(peer, now);
     const { streams } = this.#laneOf(session, now);
     pending.streams = streams;
     pending.asked = streams.ask(pending.spec, now);

@@ -1,5 +1,6 @@
 /** Streams with a peer that is trusted and hostile, and with networks that fail at the wrong moment (PROTOCOL §8.6). */
 import { describe, expect, test } from 'vitest';
+import { RETIRED_SESSION_MS } from '../../src/session/constants.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
 import { MAX_ASKS_PER_SESSION, MAX_REFUSALS_PER_SESSION } from '../../src/streams/constants.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
@@ -129,5 +130,34 @@ describe('a network that fails', () => {
     expect(asked.result).toMatchObject({ ok: true });
     expect(server.machine.streams.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
     expect(client.machine.streams.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('a session that ends', () => {
+  test('carries nothing but streams, and is replaced within the hour', () => {
+    const { network, client, session } = set(({ answer }) => answer(new Uint8Array(5)));
+    for (let minute = 0; minute < 61; minute++) {
+      const asked = ask(client, network, ['x']);
+      network.run(60_000);
+      expect(asked.result).toMatchObject({ ok: true });
+    }
+    expect(client.peer().current).not.toBe(session);
+  });
+
+  test('since it was replaced, has what was asked asked again as soon as it is over', () => {
+    const { network, client } = set(() => {});
+    const asked = ask(client, network, ['never']);
+    network.run(100);
+    client.machine.endpoint.suspect(client.peer(), network.now);
+    network.run(RETIRED_SESSION_MS + 100);
+    expect(asked.result).toEqual({ ok: false, reason: 'lost' });
+  });
+
+  test('with its endpoint, ends what is asked', () => {
+    const { network, client } = set(() => {});
+    const asked = ask(client, network, ['never']);
+    network.run(100);
+    client.machine.close(network.now);
+    expect(asked.result).toEqual({ ok: false, reason: 'lost' });
   });
 });
