@@ -57,7 +57,7 @@ export type FetchEnd =
 const PATIENCE_MS = 60_000;
 /** One that did not answer is asked again after so long. */
 const RETRY_MS = 500;
-/** A piece is asked of a second source where the first has had it for so long, and there is nothing else to ask. */
+/** A piece is asked of one more source where all others have had it for so long, and there is nothing else to ask. */
 const LATE_MS = 300;
 
 interface Errand {
@@ -66,8 +66,8 @@ interface Errand {
   readonly source: Source;
   readonly startedAt: number;
   readonly abort: AbortController;
-  /** The same piece, asked of another source. */
-  twin: Errand | null;
+  /** Those of the same piece, each asked of another source; this one among them. */
+  readonly same: Set<Errand>;
 }
 
 /** Resolves when it ended; rejects with what the sink throws. */
@@ -151,14 +151,12 @@ class Fetch {
   #askNext(source: Source, now: number): boolean {
     const wanted = this.#options.sink.next();
     if (wanted !== null) {
-      this.#run({ ...wanted, source, startedAt: now, abort: new AbortController(), twin: null });
+      this.#run({ ...wanted, source, startedAt: now, abort: new AbortController(), same: new Set() });
       return true;
     }
     const late = this.#latest(source, now);
     if (late === undefined) return false;
-    const twin: Errand = { ...late, source, startedAt: now, abort: new AbortController(), twin: late };
-    late.twin = twin;
-    this.#run(twin);
+    this.#run({ ...late, source, startedAt: now, abort: new AbortController() });
     return true;
   }
 
@@ -166,10 +164,8 @@ class Fetch {
   #latest(source: Source, now: number): Errand | undefined {
     let found: Errand | undefined;
     for (const errand of this.#errands) {
-      if (errand.source === source || errand.twin !== null || now - errand.startedAt < LATE_MS) continue;
-      if (errand.source.millisecondsFor(errand.source.askedBytes) < 2 * source.millisecondsFor(errand.bytes))
-        continue;
-      if (found === undefined || errand.startedAt < found.startedAt) found = errand;
+      if (found !== undefined && errand.startedAt >= found.startedAt) continue;
+      if ([...errand.same].every((one) => isLater(one, source, now))) found = errand;
     }
     return found;
   }
@@ -184,6 +180,7 @@ class Fetch {
 
   #run(errand: Errand): void {
     this.#errands.add(errand);
+    errand.same.add(errand);
     this.#allowance -= errand.bytes;
     errand.source.began(errand.bytes);
     this.#fetch(errand).then(
@@ -211,20 +208,21 @@ class Fetch {
       else if (!abort.signal.aborted) this.#missed(errand, result);
     } finally {
       this.#errands.delete(errand);
+      errand.same.delete(errand);
       source.ended(bytes);
-      if (errand.twin !== null) errand.twin.twin = null;
     }
   }
 
-  async #accept({ subject, source, twin }: Errand, bytes: Uint8Array): Promise<void> {
+  async #accept(errand: Errand, bytes: Uint8Array): Promise<void> {
+    const { subject, source, same } = errand;
     const verdict = await this.#options.sink.accept(subject, bytes);
     if (verdict === 'wrong') this.#lose(source, 'wrong');
-    else if (twin !== null) twin.abort.abort();
+    else for (const other of same) if (other !== errand) other.abort.abort();
   }
 
-  #missed({ subject, source, twin }: Errand, result: Exclude<StreamResult, { ok: true }>): void {
-    // The other one that was asked for it may still bring it.
-    if (twin === null) this.#options.sink.release(subject);
+  #missed({ subject, source, same }: Errand, result: Exclude<StreamResult, { ok: true }>): void {
+    // Another one that was asked for it may still bring it.
+    if (same.size === 1) this.#options.sink.release(subject);
     if (result.reason === 'refused' && result.code === 'busy') source.pause(this.#options.now() + RETRY_MS);
     else if (result.reason === 'refused') this.#lose(source, result.code === 'changed' ? 'changed' : 'gone');
     else if (result.reason === 'invalid') this.#lose(source, 'wrong');
@@ -238,9 +236,16 @@ class Fetch {
     for (const errand of this.#errands) {
       if (errand.source !== source || errand.abort.signal.aborted) continue;
       errand.abort.abort();
-      if (errand.twin === null) this.#options.sink.release(errand.subject);
+      errand.same.delete(errand);
+      if (errand.same.size === 0) this.#options.sink.release(errand.subject);
     }
   }
+}
+
+/** Whether it has been asked for for long, and would be there sooner of another source. */
+function isLater({ source, bytes, startedAt }: Errand, other: Source, now: number): boolean {
+  if (source === other || now - startedAt < LATE_MS) return false;
+  return source.millisecondsFor(source.askedBytes) >= 2 * other.millisecondsFor(bytes);
 }
 
 function leastBusy(sources: readonly Source[]): Source | undefined {

@@ -177,6 +177,31 @@ describe('several sources', () => {
   });
 });
 
+test('two that say they have it and never give it hold nobody up', async () => {
+  const never: Pick<Giver, 'ask'> = {
+    // Crumbs, so that there is no silence.
+    ask: ({ signal, onBytes }) =>
+      new Promise((done) => {
+        const crumbs = setInterval(() => onBytes(1), 100);
+        signal.addEventListener('abort', () => {
+          clearInterval(crumbs);
+          done({ ok: false, reason: 'lost' });
+        });
+      }),
+  };
+  const sink = new Pieces(40);
+  const givers = [
+    { name: 'one', ...never },
+    { name: 'other', ...never },
+    new Line('good', { rate: 10 * MB }),
+  ];
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 60_000);
+  const { end, ms } = await run({ sink, givers, signal: stop.signal });
+  expect(end).toBe('complete');
+  expect(ms).toBeLessThan(20_000);
+});
+
 describe('the end', () => {
   test('is no-source when all who had it are gone or wrong', async () => {
     const all = (result: StreamResult) => () => result;
