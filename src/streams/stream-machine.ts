@@ -59,7 +59,6 @@ interface Lane {
   address: Address;
   /** Asks that wait until there is memory for their answers, in order. */
   readonly queue: Map<number, IncomingAsk>;
-  making: number;
   sendAt: number;
 }
 
@@ -72,6 +71,8 @@ export class StreamMachine {
   readonly #pending = new Set<PendingAsk>();
   /** Of answers to a peer. */
   readonly #answerBytes = new Map<Peer, number>();
+  /** How many answers to a peer are being made. */
+  readonly #making = new Map<Peer, number>();
 
   constructor(options: StreamMachineOptions) {
     this.#options = options;
@@ -244,13 +245,12 @@ export class StreamMachine {
           size,
           onAsk: (ask) => lane.queue.set(ask.id, ask),
           onStop: (id) => lane.queue.delete(id),
-          onAnswered: (bytes) => this.#account(session.peer, -bytes),
+          onAnswered: (bytes) => addTo(this.#answerBytes, session.peer, -bytes),
         },
         now,
       ),
       address: session.remote,
       queue: new Map(),
-      making: 0,
       sendAt: Number.POSITIVE_INFINITY,
     };
     return lane;
@@ -268,36 +268,31 @@ export class StreamMachine {
   #answerWaiting(lane: Lane): void {
     const { queue } = lane;
     const { session } = lane.streams;
+    const { peer } = session;
     for (const ask of queue.values()) {
-      if (lane.making >= MAX_ANSWERS_IN_THE_MAKING) return;
-      if ((this.#answerBytes.get(session.peer) ?? 0) >= MAX_ANSWER_BYTES_PER_PEER) return;
+      if ((this.#making.get(peer) ?? 0) >= MAX_ANSWERS_IN_THE_MAKING) return;
+      if ((this.#answerBytes.get(peer) ?? 0) >= MAX_ANSWER_BYTES_PER_PEER) return;
       queue.delete(ask.id);
-      lane.making++;
+      addTo(this.#making, peer, 1);
       let isOpen = true;
       const once = (action: () => void): void => {
         if (!isOpen) return;
         isOpen = false;
-        lane.making--;
+        addTo(this.#making, peer, -1);
         action();
         if (this.#lanes.get(session) === lane) this.#active.add(lane);
       };
       this.#options.onAsk({
-        peer: session.peer,
+        peer,
         subject: ask.subject,
         session,
         answer: (bytes) =>
           once(() => {
-            if (lane.streams.answer(ask.id, bytes)) this.#account(session.peer, bytes.length);
+            if (lane.streams.answer(ask.id, bytes)) addTo(this.#answerBytes, peer, bytes.length);
           }),
         refuse: (code) => once(() => lane.streams.refuse(ask.id, code)),
       });
     }
-  }
-
-  #account(peer: Peer, bytes: number): void {
-    const sum = (this.#answerBytes.get(peer) ?? 0) + bytes;
-    if (sum > 0) this.#answerBytes.set(peer, sum);
-    else this.#answerBytes.delete(peer);
   }
 
   // Sending
@@ -338,6 +333,12 @@ export class StreamMachine {
     }
     recovery.onApplicationLimited();
   }
+}
+
+function addTo(sums: Map<Peer, number>, peer: Peer, amount: number): void {
+  const sum = (sums.get(peer) ?? 0) + amount;
+  if (sum > 0) sums.set(peer, sum);
+  else sums.delete(peer);
 }
 
 /** How long a handshake is tried beside a session that is silent. */

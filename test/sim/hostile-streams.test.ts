@@ -2,7 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { RETIRED_SESSION_MS } from '../../src/session/constants.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
-import { MAX_ASKS_PER_SESSION, MAX_REFUSALS_PER_SESSION } from '../../src/streams/constants.ts';
+import {
+  MAX_ANSWERS_IN_THE_MAKING,
+  MAX_ASKS_PER_SESSION,
+  MAX_REFUSALS_PER_SESSION,
+} from '../../src/streams/constants.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import { encodeAsk, encodeStop } from '../../src/wire/stream-messages.ts';
 import { echo } from '../support/commands.ts';
@@ -71,6 +75,19 @@ describe('memory', () => {
       network.run(5);
     }
     expect(asks.length).toBeLessThan(MAX_ASKS_PER_SESSION);
+  });
+
+  test('who has several sessions has no more answers made at once', () => {
+    let made = 0;
+    const { network, client, session } = set(() => made++);
+    client.machine.endpoint.suspect(client.peer(), network.now);
+    network.run(100);
+    const { current } = client.peer();
+    if (current === null || current === session) throw new Error('there is another session');
+    for (let id = 0; id < 100; id++)
+      for (const one of [session, current]) client.machine.endpoint.send(one, encodeAsk(id, ['slow']));
+    network.run(100);
+    expect(made).toBe(MAX_ANSWERS_IN_THE_MAKING);
   });
 
   test('who acknowledges next to nothing is neither refused nor answered without end', () => {
