@@ -10,7 +10,8 @@ import {
   type UdpEndpoint,
 } from '../../src/index.ts';
 import { encodeAnnouncement, parseAnnouncement, SERVICE } from '../../src/lan/announcement.ts';
-import type { DnsPacket, DnsRecord, Mdns } from '../../src/lan/mdns.ts';
+import { type DnsPacket, type DnsRecord, type Mdns, mayConcernUs } from '../../src/lan/mdns.ts';
+import { filteredSocket } from '../../src/transport/filtered-socket.ts';
 import { until } from '../support/endpoints.ts';
 
 const { encode, decode } = createRequire(createRequire(import.meta.url).resolve('multicast-dns'))(
@@ -153,3 +154,36 @@ function compare(a: string, b: string): number {
   const [x, y] = [a, b].map((text) => Buffer.from(text.split(',').map(Number)));
   return Buffer.compare(x as Buffer, y as Buffer);
 }
+
+describe('what is decoded at all', () => {
+  test('our questions, and announcements of any length', () => {
+    expect(mayConcernUs(encode({ type: 'query', questions: [{ name: SERVICE, type: 'PTR' }] }))).toBe(true);
+    const tags = Array.from({ length: 64 }, () => new Uint8Array(8));
+    const answers = encodeAnnouncement({ port: 1, nonce: new Uint8Array(16), tags });
+    expect(mayConcernUs(encode({ type: 'response', answers }))).toBe(true);
+  });
+
+  test('not what costs too much, or is of others', () => {
+    const others = { name: '_http._tcp.local', type: 'PTR' };
+    expect(mayConcernUs(encode({ type: 'query', questions: [others] }))).toBe(false);
+    const name = `${'a.'.repeat(110)}${SERVICE}`;
+    for (const count of [33, 200, 10_000])
+      expect(
+        mayConcernUs(encode({ type: 'query', questions: Array(count).fill({ name, type: 'PTR' }) })),
+      ).toBe(false);
+    expect(mayConcernUs(new Uint8Array(11))).toBe(false);
+  });
+
+  test('and nothing else gets through its socket', async () => {
+    const socket = filteredSocket(mayConcernUs);
+    const heard: number[] = [];
+    socket.on('message', ({ length }) => heard.push(length));
+    await new Promise<void>((done) => socket.bind(0, '127.0.0.1', done));
+    const { port } = socket.address();
+    const query = encode({ type: 'query', questions: [{ name: SERVICE, type: 'PTR' }] });
+    for (const datagram of [new Uint8Array(500), query]) socket.send(datagram, port, '127.0.0.1');
+    await until('it is heard', () => heard.length > 0);
+    expect(heard).toEqual([query.length]);
+    socket.close();
+  });
+});
