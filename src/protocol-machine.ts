@@ -98,7 +98,9 @@ export class ProtocolMachine {
   /** Ends every session and request; what it returns is still to be sent. */
   close(now: number): Transmit[] {
     this.client.failAll(new UdpToolError('closed', 'The endpoint was closed.'));
-    return this.endpoint.close(now);
+    const goodbyes = this.endpoint.close(now);
+    this.streams.close(now);
+    return goodbyes;
   }
 
   #tellDrop(reason: DropReason | null, from: Address): void {
@@ -129,7 +131,7 @@ export class ProtocolMachine {
         case 'closed':
           this.#server.onClosed(event.session, event.byPeer, now);
           this.client.onClosed(event.session, now);
-          this.streams.onClosed(event.session);
+          this.streams.onClosed(event.session, now);
           break;
         case 'confirmed':
           this.client.onConfirmed(event.session);

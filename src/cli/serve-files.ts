@@ -167,23 +167,20 @@ async function receiverFor(
   let asking: Promise<unknown> = Promise.resolve();
   const tell = (event: string, peer: RemotePeer, offer: Offer, text: string, more = {}): void =>
     report.files({ event, peer: peer.name, ...offerAsJson(offer), ...more }, text);
+  const isAccepted = ({ name }: RemotePeer): boolean => accepted.has(name) || accepted.has(EVERYBODY);
   return new Receiver({
     into: inbox,
     signal: stop,
     now: () => performance.now(),
+    refuses(peer, offer) {
+      if (person !== undefined || isAccepted(peer)) return false;
+      const text = `Refused: ${printable(offer.name)} of "${peer.name}"; --accept ${peer.name} takes it.`;
+      tell('push-refused', peer, offer, text);
+      return true;
+    },
     async decide(pushed, signal) {
-      const { peer, offer } = pushed;
-      if (accepted.has(peer.name) || accepted.has(EVERYBODY)) return true;
-      const name = printable(offer.name);
-      if (person === undefined) {
-        tell(
-          'push-refused',
-          peer,
-          offer,
-          `Refused: ${name} of "${peer.name}"; --accept ${peer.name} takes it.`,
-        );
-        return false;
-      }
+      if (isAccepted(pushed.peer)) return true;
+      if (person === undefined) return false;
       const answer = asking.then(() => isWanted(person, pushed, inbox, signal));
       asking = answer.catch(() => {});
       return answer;

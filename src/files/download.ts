@@ -147,6 +147,11 @@ export class Download {
     await this.#partial.remove();
   }
 
+  /** Stops, and leaves nothing that was not there before. */
+  withdraw(): Promise<void> {
+    return this.#partial.isNew ? this.discard() : this.suspend();
+  }
+
   /** Stops after an error: of what can never be whole, nothing is left. */
   async giveUp(error: unknown): Promise<void> {
     const isHopeless = error instanceof UdpToolError && error.code === 'integrity';

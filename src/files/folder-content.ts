@@ -197,7 +197,10 @@ export class FolderContent {
 
   async #take(entry: ManifestEntry): Promise<void> {
     const path = join(this.#tree, entry.path);
-    if (entry.kind === 'folder') return makeFolder(path);
+    if (entry.kind === 'folder') {
+      await makeFolder(path);
+      return;
+    }
     const active = { entry, file: await BlobFile.open({ ...entry, path }) };
     if (active.file.isComplete) return this.#settle(active);
     const id = toHex(entry.id);

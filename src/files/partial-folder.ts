@@ -11,24 +11,27 @@ const ID_BYTES = 8;
 
 export class PartialFolder {
   readonly path: string;
+  /** Nothing was there before. */
+  readonly isNew: boolean;
   readonly #lock: string;
 
-  private constructor(path: string, lock: string) {
+  private constructor(path: string, isNew: boolean, lock: string) {
     this.path = path;
+    this.isNew = isNew;
     this.#lock = lock;
   }
 
   /** @throws UdpToolError `locked`, `exists`; and what the file system says */
   static async open(into: string, id: Uint8Array): Promise<PartialFolder> {
     const path = join(into, `${OWN_PREFIX}partial-${toHex(id.subarray(0, ID_BYTES))}`);
-    await makeFolder(path, 0o700);
+    const isNew = await makeFolder(path, 0o700);
     const { uid } = await lstat(path);
     // Somebody else's, in a folder where everybody may write, could be changed under our hands.
     if (uid !== (process.getuid?.() ?? uid)) throw inTheWay(path);
     const lock = await markedName('lock');
     await writeFile(join(path, lock), '', { flag: 'wx', mode: 0o600 });
     await refuseRivals(path, lock);
-    return new PartialFolder(path, join(path, lock));
+    return new PartialFolder(path, isNew, join(path, lock));
   }
 
   /** Another try may go on with what is in it. */
@@ -54,12 +57,14 @@ async function refuseRivals(path: string, own: string): Promise<void> {
   }
 }
 
-/** Makes a folder where there is none yet, and never takes a link for one. */
-export async function makeFolder(path: string, mode?: number): Promise<void> {
+/** Makes a folder where there is none yet, and never takes a link for one; whether it was made. */
+export async function makeFolder(path: string, mode?: number): Promise<boolean> {
   try {
     await mkdir(path, { mode });
+    return true;
   } catch (error) {
     if (!hasSystemCode(error, 'EEXIST')) throw error;
     if (!(await lstat(path)).isDirectory()) throw inTheWay(path);
+    return false;
   }
 }

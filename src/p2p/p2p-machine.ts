@@ -7,6 +7,7 @@ import { type Address, relayAddress, relayLinkOf, type Transmit } from '../sessi
 import type { Endpoint, EndpointEvent } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
 import type { Session } from '../session/session.ts';
+import { MAX_DATAGRAM_BYTES } from '../wire/header.ts';
 import { encodeMessage, MessageType, type Relay } from '../wire/messages.ts';
 import { Introducer } from './introducer.ts';
 import { INTRODUCER_COMMANDS, type IntroduceArguments, MEET, type MeetArguments } from './introduction.ts';
@@ -188,8 +189,9 @@ export class P2pMachine {
 
   #sendRelayed(relay: number, link: number, datagram: Uint8Array, now: number): void {
     const session = this.endpoint.peerAt(relay)?.current;
-    // In an OPEN there is no room for it: it is lost, as on the wire.
+    // In an OPEN there is no room for it: it is lost, as on the wire. And so is what no relay takes.
     if (session == null || !session.isDirect || !session.isAlive(now)) return;
+    if (datagram.length > MAX_DATAGRAM_BYTES) return;
     this.endpoint.send(session, encodeMessage({ type: MessageType.RELAY, link, datagram }));
   }
 }

@@ -1,5 +1,5 @@
 /** What peers offer, and who has what. */
-import { equalBytes, toHex } from '../bytes.ts';
+import { toHex } from '../bytes.ts';
 import { UdpToolError } from '../errors.ts';
 import type { Offer } from '../files/offer.ts';
 import type { RemotePeer } from '../remote-peer.ts';
@@ -29,7 +29,7 @@ export async function offersOf(peer: RemotePeer, { timeoutMs, signal }: FindOpti
     signal: signal === undefined ? late : AbortSignal.any([signal, late]),
   });
   if (!result.ok) {
-    if (result.reason === 'lost') {
+    if (result.reason === 'lost' || (result.reason === 'refused' && result.code === 'busy')) {
       throw new UdpToolError('no-answer', `"${peer.name}" does not answer.`, {
         hint: `See why: udp-tool doctor ${peer.name}`,
       });
@@ -48,20 +48,34 @@ export function gather(lists: ReadonlyMap<RemotePeer, readonly Offer[]>): Found[
   const found = new Map<string, { offer: Offer; peers: RemotePeer[] }>();
   for (const [peer, offers] of lists) {
     for (const offer of offers) {
-      const key = `${toHex(offer.id)}/${offer.name}`;
+      const key = `${contentKey(offer)}/${offer.name}`;
       const same = found.get(key);
       if (same === undefined) found.set(key, { offer, peers: [peer] });
-      else if (!same.peers.includes(peer)) same.peers.push(peer);
+      else {
+        if (!same.peers.includes(peer)) same.peers.push(peer);
+        // Nothing shows which of them is right: it is marked as executable where all say so.
+        if (offer.kind === 'file' && !offer.isExecutable) same.offer = offer;
+      }
     }
   }
   return [...found.values()];
 }
 
 /** Every peer that offers the same bytes, under whatever name. */
-export function holdersOf(lists: ReadonlyMap<RemotePeer, readonly Offer[]>, { id }: Offer): RemotePeer[] {
+export function holdersOf(lists: ReadonlyMap<RemotePeer, readonly Offer[]>, offer: Offer): RemotePeer[] {
+  const key = contentKey(offer);
   return [...lists]
-    .filter(([, offers]) => offers.some((one) => equalBytes(one.id, id)))
+    .filter(([, offers]) => offers.some((one) => contentKey(one) === key))
     .map(([peer]) => peer);
+}
+
+/**
+ * What has to be the same for the content to be: the id, and what is said beside it and only shows once the content
+ * comes. Who lies about that must not have the honest ones asked for what they do not have.
+ */
+function contentKey(offer: Offer): string {
+  const { kind, id, size, files } = offer;
+  return [kind, toHex(id), size, files, kind === 'folder' ? offer.manifestSize : 0].join();
 }
 
 /** The first characters of an id are enough, where no other id begins so. */
@@ -82,12 +96,12 @@ export function choose(found: readonly Found[], nameOrId: string): Found {
       hint: 'See what there is with "udp-tool files".',
     });
   }
-  if (meant.some(({ offer }) => !equalBytes(offer.id, first.offer.id))) {
+  if (meant.some(({ offer }) => contentKey(offer) !== contentKey(first.offer))) {
     const ids = meant.map(
       ({ offer, peers }) => `${shortId(offer)} of ${peers.map(({ name }) => name).join(', ')}`,
     );
     throw new UdpToolError('bad-usage', `Different files are called "${nameOrId}".`, {
-      hint: `Say which by its id, or by --from: ${ids.join('; ')}.`,
+      hint: `Say which by its id, or of whom by --from: ${ids.join('; ')}.`,
     });
   }
   return first;

@@ -39,7 +39,8 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
     }
     if (state?.state === 'done') return;
     if (state?.state === 'failed') throw failed(peer.name);
-    if (state?.state === 'refused' || (!result.ok && result.reason === 'refused')) throw refused(peer.name);
+    const isReset = !result.ok && result.reason === 'refused' && result.code !== 'busy';
+    if (state?.state === 'refused' || isReset) throw refused(peer.name);
     if (now() - heardAt > patienceMs) throw noAnswer(peer.name);
     if (state === null || state.state === 'busy') await sleep(RETRY_MS);
   }

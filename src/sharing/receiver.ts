@@ -17,6 +17,8 @@ export interface Pushed {
 }
 
 export interface ReceiverOptions {
+  /** Whether nothing of it is taken, so that nobody need be asked, and nothing be fetched to ask; not, if not given. */
+  readonly refuses?: (peer: RemotePeer, offer: Offer) => boolean;
   /** Whether to take it; `signal` fires when the peer asks no more. */
   readonly decide: (pushed: Pushed, signal: AbortSignal) => Promise<boolean>;
   /** An existing folder; where a name is taken there, what comes gets another. */
@@ -33,6 +35,9 @@ const MAX_PUSHES_PER_PEER = 8;
 const WAIT_MS = 1_000;
 /** A peer that has not asked for so long wants it taken no more. */
 const FORGET_MS = 120_000;
+const LOOK_FOR_FORGOTTEN_MS = 30_000;
+/** Of one peer, how many pushes that are over are remembered. */
+const MAX_OVER_PER_PEER = 64;
 
 interface Push {
   state: PushState;
@@ -50,6 +55,8 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    const timer = setInterval(() => this.#forgetOld(options.now()), LOOK_FOR_FORGOTTEN_MS).unref();
+    options.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   }
 
   /** What to answer a peer that asks, for the first time or again, to take an offer. */
@@ -61,12 +68,13 @@ export class Receiver {
     // The same again from another process is a new push, unless that of the first is still going on.
     if (push !== undefined && isOver(push) && push.route.instance !== route.instance) push = undefined;
     if (push === undefined) {
+      if (this.#options.refuses?.(peer, offer)) return encodePushState({ state: 'refused', doneBytes: 0 });
       if ([...pushes.values()].filter((one) => !isOver(one)).length >= MAX_PUSHES_PER_PEER)
         return encodePushState({ state: 'busy', doneBytes: 0 });
       push = begin(route, now);
       pushes.set(id, push);
       this.#take(peer, offer, push);
-      this.#forgetOld(now);
+      forgetOver(pushes);
     }
     push.route = route;
     push.askedAt = now;
@@ -101,20 +109,23 @@ export class Receiver {
     const { decide, into } = this.#options;
     const download = await Download.open({ offer, into, conflict: 'rename' });
     push.download = download;
+    let isTaken = false;
     try {
       await this.#fetch(listing(download), peer, push, over);
       if (!(await decide({ peer, offer, entries: download.entries() }, over))) {
-        await download.discard();
+        await download.withdraw();
         tell(push, { state: 'refused', doneBytes: 0 });
         return null;
       }
+      isTaken = true;
       tell(push, { state: 'taking', doneBytes: download.progress.doneBytes });
       await this.#fetch(download, peer, push, over);
       const path = await download.finish();
       tell(push, { state: 'done', doneBytes: offer.size });
       return path;
     } catch (error) {
-      await download.giveUp(error);
+      // Who was not let in leaves nothing behind.
+      await (isTaken ? download.giveUp(error) : download.withdraw());
       throw error;
     } finally {
       push.download = null;
@@ -175,6 +186,12 @@ function begin(route: StreamRoute, now: number): Push {
 
 function isOver({ state }: Push): boolean {
   return state.state === 'done' || state.state === 'refused' || state.state === 'failed';
+}
+
+/** The oldest first. */
+function forgetOver(pushes: Map<string, Push>): void {
+  const over = [...pushes].filter(([, push]) => isOver(push));
+  for (const [id] of over.slice(0, Math.max(0, over.length - MAX_OVER_PER_PEER))) pushes.delete(id);
 }
 
 function tell(push: Push, state: PushState): void {

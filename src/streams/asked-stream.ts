@@ -1,5 +1,6 @@
 /** What was asked for, as its pieces come in: in any order, some of them twice. */
 import type { StreamSubject } from '../wire/stream-messages.ts';
+import { BYTES_OF_A_PART, FREE_PARTS } from './constants.ts';
 import { Ranges } from './ranges.ts';
 
 export type StreamResult =
@@ -51,6 +52,7 @@ export class AskedStream {
     this.#buffer.set(bytes, offset);
     const before = this.#there.bytes;
     this.#there.add(offset, end);
+    if (this.#there.count > FREE_PARTS + maxBytes / BYTES_OF_A_PART) return false;
     if (this.#there.bytes > before) this.spec.onBytes?.(this.#there.bytes - before);
     return this.#there.bytes === this.#length ? this.#buffer.subarray(0, this.#length) : null;
   }

@@ -12,7 +12,7 @@ const FIRST_PATIENCE = 1_024;
 const MAX_PATIENCE = 65_536;
 
 export class DatagramSize {
-  readonly #limit: number;
+  #limit: number;
   #step = 0;
   #carried = 0;
   #patience = FIRST_PATIENCE;
@@ -33,8 +33,9 @@ export class DatagramSize {
     return Math.min(this.#limit, MAX_DATAGRAM_BYTES);
   }
 
-  /** The path is another one. */
-  reset(): void {
+  /** The path is another one, or nothing is known of it any more. */
+  reset(limit: number): void {
+    this.#limit = limit;
     this.#step = 0;
     this.#carried = 0;
     this.#patience = FIRST_PATIENCE;

@@ -13,6 +13,10 @@ export class Ranges {
     return this.#ranges.length === 0;
   }
 
+  get count(): number {
+    return this.#ranges.length;
+  }
+
   /** Where the last one ends. */
   get end(): number {
     return this.#ranges.at(-1)?.end ?? 0;

@@ -16,7 +16,13 @@ import {
   StreamMessageType,
 } from '../wire/stream-messages.ts';
 import { AskedStream, type AskSpec, type StreamResult } from './asked-stream.ts';
-import { GIVE_UP_AFTER_PROBES, MAX_ASKS_PER_SESSION, SILENCE_MS } from './constants.ts';
+import {
+  GIVE_UP_AFTER_PROBES,
+  MAX_ANSWERS_PER_SESSION,
+  MAX_ASKS_PER_SESSION,
+  MAX_REFUSALS_PER_SESSION,
+  SILENCE_MS,
+} from './constants.ts';
 import type { DatagramSize } from './datagram-size.ts';
 import { OutgoingStream, type SentPiece } from './outgoing-stream.ts';
 import { ReceivedCounters } from './recovery/acks.ts';
@@ -50,6 +56,8 @@ export interface SessionStreamsOptions {
   readonly size: DatagramSize;
   /** Somebody asks; the answer is for `answer` or `refuse`, at any time. */
   readonly onAsk: (ask: IncomingAsk) => void;
+  /** He wants it no more. */
+  readonly onStop: (id: number) => void;
   /** An answer needs its memory no longer. */
   readonly onAnswered: (bytes: number) => void;
 }
@@ -67,12 +75,16 @@ export class SessionStreams {
   readonly #answers = new Map<number, OutgoingStream>();
   /** Asked by the other side and neither answered nor refused. */
   readonly #waiting = new Set<number>();
+  /** Refused, and the refusal is not acknowledged. */
+  readonly #refused = new Set<number>();
   /** Small things to send, before any bytes of answers. */
   #small: Frame[] = [];
   /** Answers of which something was lost; it goes before what was never sent. */
   readonly #resending = new Set<OutgoingStream>();
   /** Answers of which something was never sent, in order. */
   readonly #sending = new Set<OutgoingStream>();
+  /** What was given up, of which the other side may still expect something: said once it is heard again. */
+  #untold: Frame[] = [];
   #heardAt: number;
 
   constructor(options: SessionStreamsOptions, now: number) {
@@ -124,8 +136,14 @@ export class SessionStreams {
   }
 
   /** Everything that was asked ends as lost, and everything that is answered is forgotten. */
-  giveUp(): void {
+  giveUp(now: number): void {
+    this.recovery.abandon(now);
     for (const answer of this.#answers.values()) this.#options.onAnswered(answer.bytes.length);
+    for (const id of [...this.#waiting, ...this.#answers.keys()])
+      this.#untold.push({ kind: 'reset', id, code: 'busy' });
+    for (const { id, isHeard } of this.#asked.values()) if (isHeard) this.#untold.push({ kind: 'stop', id });
+    this.#waiting.clear();
+    this.#refused.clear();
     this.#answers.clear();
     this.#resending.clear();
     this.#sending.clear();
@@ -147,13 +165,22 @@ export class SessionStreams {
   }
 
   refuse(id: number, code: string): void {
-    if (this.#waiting.delete(id)) this.#small.push({ kind: 'reset', id, code });
+    if (this.#waiting.delete(id)) this.#reset(id, code);
+  }
+
+  #reset(id: number, code: string): void {
+    this.#refused.add(id);
+    this.#small.push({ kind: 'reset', id, code });
   }
 
   // Receiving
 
   onMessage(message: StreamMessage, now: number): void {
     this.#heardAt = now;
+    if (this.#untold.length > 0) {
+      this.#small.push(...this.#untold);
+      this.#untold = [];
+    }
     if (message.type === StreamMessageType.ACK) {
       this.#onAck(message.ranges, message.delayUs / 1000, now);
       return;
@@ -166,7 +193,7 @@ export class SessionStreams {
         this.#settle(message.stream, { ok: false, reason: 'refused', code: message.code });
         return;
       case StreamMessageType.STOP:
-        this.#waiting.delete(message.stream);
+        if (this.#waiting.delete(message.stream)) this.#options.onStop(message.stream);
         this.#forget(this.#answers.get(message.stream));
         return;
       default:
@@ -175,10 +202,10 @@ export class SessionStreams {
   }
 
   #onAsk({ stream: id, subject }: Ask): void {
-    if (!this.#seen.check(id)) return;
+    if (!this.#seen.check(id) || this.#refused.size >= MAX_REFUSALS_PER_SESSION) return;
     this.#seen.commit(id);
-    if (this.#waiting.size >= MAX_ASKS_PER_SESSION) {
-      this.#small.push({ kind: 'reset', id, code: 'busy' });
+    if (this.#waiting.size >= MAX_ASKS_PER_SESSION || this.#answers.size >= MAX_ANSWERS_PER_SESSION) {
+      this.#reset(id, 'busy');
       return;
     }
     this.#waiting.add(id);
@@ -221,6 +248,7 @@ export class SessionStreams {
 
   #acked(frame: Frame): void {
     if (frame.kind === 'ask') frame.asked.isHeard = true;
+    if (frame.kind === 'reset') this.#refused.delete(frame.id);
     if (frame.kind !== 'piece') return;
     const { stream } = frame;
     stream.onAcked(frame);
@@ -250,7 +278,7 @@ export class SessionStreams {
   }
 
   #repeat(frame: Frame): void {
-    if (this.#small.includes(frame)) return;
+    if (frame === PROBE || this.#small.includes(frame)) return;
     if (frame.kind === 'ask' && (frame.asked.isHeard || !this.#asked.has(frame.asked.id))) return;
     this.#small.push(frame);
   }
@@ -266,6 +294,8 @@ export class SessionStreams {
       const due = this.recovery.timeout(now);
       for (const content of due.lost) this.#onLost(content);
       for (const { frames } of due.probes) for (const frame of frames) this.#probe(frame);
+      // What those datagrams held may be wanted no more; whether anybody is there is still the question.
+      if (due.probes.length > 0 && !this.hasSomethingToSend) this.#small.push(PROBE);
     }
     if (this.#asked.size > 0 && this.#silenceAt() <= now) {
       this.#heardAt = now;
@@ -323,6 +353,8 @@ export class SessionStreams {
   }
 }
 
+/** To be acknowledged, and nothing else: nobody asks that many streams of a session. */
+const PROBE: Frame = { kind: 'stop', id: 2 ** 32 - 1 };
 /** Head of an array of up to 23 messages, and the mark of its end. */
 const ENVELOPE_BYTES = 2;
 const MAX_MESSAGES = 23;

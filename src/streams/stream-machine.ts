@@ -57,8 +57,8 @@ export interface PendingAsk {
 interface Lane {
   readonly streams: SessionStreams;
   address: Address;
-  /** Asks that wait until there is memory for their answers. */
-  readonly queue: IncomingAsk[];
+  /** Asks that wait until there is memory for their answers, in order. */
+  readonly queue: Map<number, IncomingAsk>;
   making: number;
   sendAt: number;
 }
@@ -122,19 +122,28 @@ export class StreamMachine {
       // It may be the reason for the new one: what is asked there is better asked anew.
       const isReplaced = other.streams.session.peer === session.peer && other.streams.session !== session;
       if (isReplaced && other.streams.recovery.ptoCount > 0 && other.streams.session.role === session.role)
-        this.#giveUp(other);
+        this.#giveUp(other, now);
     }
     for (const pending of this.#pending) {
       if (pending.target.peer === session.peer && this.#assign(pending, now)) this.#pending.delete(pending);
     }
   }
 
-  onClosed(session: Session): void {
+  onClosed(session: Session, now: number): void {
     const lane = this.#lanes.get(session);
     if (lane === undefined) return;
     this.#lanes.delete(session);
     this.#active.delete(lane);
-    this.#giveUp(lane);
+    this.#giveUp(lane, now);
+  }
+
+  /** Nothing is asked or answered any more. */
+  close(now: number): void {
+    for (const lane of this.#lanes.values()) this.#giveUp(lane, now);
+    this.#lanes.clear();
+    this.#active.clear();
+    for (const { spec } of this.#pending) spec.settle({ ok: false, reason: 'lost' });
+    this.#pending.clear();
   }
 
   // Time
@@ -142,7 +151,8 @@ export class StreamMachine {
   nextTimeout(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const { streams, sendAt } of this.#active) {
-      next = Math.min(next, streams.nextTimeout(), streams.received.ackDueAt, sendAt);
+      const { expiresAt } = streams.session;
+      next = Math.min(next, streams.nextTimeout(), streams.received.ackDueAt, sendAt, expiresAt);
     }
     for (const { deadline } of this.#pending) next = Math.min(next, deadline);
     return next;
@@ -151,13 +161,19 @@ export class StreamMachine {
   timeout(now: number): void {
     for (const lane of this.#active) {
       const { streams } = lane;
+      const { session } = streams;
+      if (session.expiresAt <= now) {
+        // It was replaced: what is wanted still is asked on the new one.
+        this.#giveUp(lane, now);
+        this.#active.delete(lane);
+        continue;
+      }
       if (streams.nextTimeout() > now) continue;
       streams.timeout(now);
-      const { session } = streams;
       if (streams.recovery.ptoCount >= SUSPECT_AFTER_PROBES && session.role === 'initiator')
         this.#suspect(session.peer, now);
       if (streams.isSilent) {
-        this.#giveUp(lane);
+        this.#giveUp(lane, now);
         this.#active.delete(lane);
       }
     }
@@ -189,6 +205,8 @@ export class StreamMachine {
       .sessionsWith(peer, now)
       .find((one) => instance === null || (one.role === 'responder' && one.instance === instance));
     if (session === undefined) return false;
+    // Rekeying waits for something to send (PROTOCOL §6.2).
+    if (session.role === 'initiator' && session.rekeyDue(now)) this.#options.endpoint.suspect(peer, now);
     const { streams } = this.#laneOf(session, now);
     pending.streams = streams;
     pending.asked = streams.ask(pending.spec, now);
@@ -224,22 +242,24 @@ export class StreamMachine {
           session,
           recovery,
           size,
-          onAsk: (ask) => lane.queue.push(ask),
+          onAsk: (ask) => lane.queue.set(ask.id, ask),
+          onStop: (id) => lane.queue.delete(id),
           onAnswered: (bytes) => this.#account(session.peer, -bytes),
         },
         now,
       ),
       address: session.remote,
-      queue: [],
+      queue: new Map(),
       making: 0,
       sendAt: Number.POSITIVE_INFINITY,
     };
     return lane;
   }
 
-  #giveUp(lane: Lane): void {
-    lane.queue.length = 0;
-    lane.streams.giveUp();
+  #giveUp(lane: Lane, now: number): void {
+    lane.queue.clear();
+    lane.streams.giveUp(now);
+    lane.streams.size.reset(lane.streams.session.maxDatagramBytes);
   }
 
   // Answering
@@ -248,9 +268,10 @@ export class StreamMachine {
   #answerWaiting(lane: Lane): void {
     const { queue } = lane;
     const { session } = lane.streams;
-    while (queue.length > 0 && lane.making < MAX_ANSWERS_IN_THE_MAKING) {
+    for (const ask of queue.values()) {
+      if (lane.making >= MAX_ANSWERS_IN_THE_MAKING) return;
       if ((this.#answerBytes.get(session.peer) ?? 0) >= MAX_ANSWER_BYTES_PER_PEER) return;
-      const ask = queue.shift() as IncomingAsk;
+      queue.delete(ask.id);
       lane.making++;
       let isOpen = true;
       const once = (action: () => void): void => {
@@ -295,7 +316,7 @@ export class StreamMachine {
     if (address !== lane.address) {
       lane.address = address;
       recovery.onPathChange(now);
-      size.reset();
+      size.reset(session.maxDatagramBytes);
     }
     for (let sent = 0; streams.hasSomethingToSend; ) {
       if (!recovery.maySend(size.bytes, now)) {

@@ -175,6 +175,12 @@ export class Recovery<Content> {
     return { lost, probes };
   }
 
+  /** Nobody answers: what is in flight is awaited no longer, and of the path nothing is known. */
+  abandon(now: number): void {
+    this.#sent.clear();
+    this.onPathChange(now);
+  }
+
   /** The other side is reached another way now (RFC 9000 §9.4): what was learnt of the old path says nothing. */
   onPathChange(now: number): void {
     this.#controller.restart(this.#maxDatagramBytes);

@@ -30,6 +30,12 @@ export class SentDatagrams<Content> {
     return this.#head;
   }
 
+  clear(): void {
+    this.#head = null;
+    this.#tail = null;
+    this.#nextFollowsAcked = false;
+  }
+
   append(counter: number, bytes: number, content: Content, now: number): SentDatagram<Content> {
     const sent = this.#spare ?? new SentDatagram<Content>();
     this.#spare = sent.next;
