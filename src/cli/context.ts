@@ -1,4 +1,5 @@
 /** What the verbs share: the key folder, the choice of a peer, and the end by Ctrl-C. */
+import { join } from 'node:path';
 import { KeyStore, keyFolder, type PeerOptions, secretCredential, UdpToolError } from '../index.ts';
 
 export interface KeyOptions {
@@ -13,6 +14,11 @@ export async function openKeyStore({ keys }: KeyOptions): Promise<KeyStore> {
 export function messageFolder({ dir }: KeyStore): string {
   const [state] = (process.env['STATE_DIRECTORY'] ?? '').split(':');
   return state || dir;
+}
+
+/** Where the hashes of what is shared are kept. */
+export function hashFolder(store: KeyStore): string {
+  return join(messageFolder(store), 'hashes');
 }
 
 /** The peer that is meant: the one named, else the only one with an address. */

@@ -16,7 +16,7 @@ import {
 import { interruption, type KeyOptions } from './context.ts';
 import { type Chosen, type Fetched, type FetchingOptions, fetchChosen } from './fetching.ts';
 import { FileAsking } from './file-asking.ts';
-import { collected, keysOption, lanOption, rate, timeoutOption } from './options.ts';
+import { keysOption, lanOption, rate, severalPeers, timeoutOption } from './options.ts';
 import { data, json, note, toStdout } from './output.ts';
 import { size } from './progress.ts';
 
@@ -32,11 +32,8 @@ export function addGet(program: Command): void {
   program
     .command('get <name-or-id>')
     .description('fetch a file or folder that peers offer; it goes on where it stopped before')
-    .option(
-      '--from <peer>',
-      'of this peer alone; may be repeated; of all who have it if not given',
-      collected,
-      [],
+    .addOption(
+      severalPeers('--from <peer>', 'of this peer alone; may be repeated; of all who have it if not given'),
     )
     .option('-o, --output <path>', 'a folder, or another name; "-" for stdout')
     .addOption(

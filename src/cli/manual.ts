@@ -11,12 +11,15 @@ export const EXAMPLES: readonly Line[] = [
   ['udp-tool serve', 'on the Pi: answer'],
   ['udp-tool peer add pi udp1… --at 192.168.2.3:9999', 'on the Mac: trust the Pi'],
   ['udp-tool send time', 'on the Mac: ask'],
+  ['udp-tool share holiday.mov', 'on the Pi, instead of serve: offer a file'],
+  ['udp-tool get holiday.mov', 'on the Mac: fetch it'],
 ];
 
 export const FILES: readonly Line[] = [
   ['secret.key', 'in the key folder: the secret key of this machine, for its owner alone'],
   ['peers.toml', 'in the key folder: the peers, as text that a person may edit'],
   ['inbox/, outbox/', 'in the key folder: messages, sealed, until they are read or delivered'],
+  ['hashes/', 'in the key folder: hashes of what is shared, so that nothing is hashed twice'],
   ['seen.json', 'in the key folder: where peers were found last, to look for them there again'],
   ['./keys', 'the key folder of a checkout, or where it holds your key'],
   ['~/.config/udp-tool', 'the key folder elsewhere, under XDG_CONFIG_HOME where that is set'],

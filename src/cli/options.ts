@@ -142,6 +142,11 @@ export function rate(text: string): number {
   return value;
 }
 
+/** An option that names peers, one at a time. */
+export function severalPeers(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(collected).default([], 'all');
+}
+
 /** For an option that may be repeated. */
 export function collected(value: string, before: readonly string[]): string[] {
   return [...before, value];

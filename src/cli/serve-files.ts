@@ -14,7 +14,7 @@ import {
   type UdpEndpoint,
   UdpToolError,
 } from '../index.ts';
-import { messageFolder } from './context.ts';
+import { hashFolder } from './context.ts';
 import { offerAsJson } from './offers.ts';
 import { collected } from './options.ts';
 import { note, printable } from './output.ts';
@@ -93,7 +93,7 @@ export class ServedFiles implements AsyncDisposable {
 
 async function shelfOf(store: KeyStore, folders: readonly string[], report: ServeReport): Promise<Shelf> {
   const shelf = await Shelf.open({
-    stateDir: messageFolder(store),
+    stateDir: hashFolder(store),
     onNews: (news) => report.files(...told(news)),
   });
   for (const folder of folders) await shelf.watch(folder);

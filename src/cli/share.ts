@@ -11,11 +11,18 @@ import {
   serveFiles,
   UdpToolError,
 } from '../index.ts';
-import { aborted, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
+import {
+  aborted,
+  hashFolder,
+  interruption,
+  type KeyOptions,
+  messageFolder,
+  openKeyStore,
+} from './context.ts';
 import { FindPaths } from './find-paths.ts';
 import { bookOf, followBook } from './follow-book.ts';
 import { offerAsJson, summary } from './offers.ts';
-import { collected, hostOption, keysOption, lanOption, portOption } from './options.ts';
+import { hostOption, keysOption, lanOption, portOption, severalPeers } from './options.ts';
 import { data, json, note, printable } from './output.ts';
 import { ProgressLine } from './progress.ts';
 
@@ -31,7 +38,7 @@ export function addShare(program: Command): void {
   program
     .command('share <path...>')
     .description('offer files and folders to peers, until Ctrl-C')
-    .option('--to <peer>', 'to this peer alone; may be repeated; to all if not given', collected, [])
+    .addOption(severalPeers('--to <peer>', 'to this peer alone; may be repeated; to all if not given'))
     .addOption(hostOption())
     .addOption(portOption())
     .addOption(lanOption())
@@ -80,7 +87,7 @@ async function share(paths: string[], options: ShareOptions): Promise<void> {
 
 /** Hashes are kept beside the keys, or where a service may write. */
 export function openShelf(store: KeyStore): Promise<Shelf> {
-  return Shelf.open({ stateDir: messageFolder(store) });
+  return Shelf.open({ stateDir: hashFolder(store) });
 }
 
 /** Hashes what is to be offered, and tells how far that is. */

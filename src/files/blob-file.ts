@@ -42,7 +42,7 @@ export class BlobFile {
     const found = await lstat(options.path).catch(unlessGone);
     if (found !== undefined && !found.isFile()) throw inTheWay(options.path);
     file.#oldSize = found?.size ?? 0;
-    file.#oldMtimeMs = found && Math.floor(found.mtimeMs);
+    file.#oldMtimeMs = found && Math.round(found.mtimeMs);
     await file.#look();
     return file;
   }

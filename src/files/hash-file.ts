@@ -22,10 +22,10 @@ export function isSameState(a: FileState, b: FileState): boolean {
   return a.size === b.size && a.mtimeNs === b.mtimeNs && a.ino === b.ino;
 }
 
-/** Whole milliseconds, also before 1970 not later than the file's own time. */
-export function mtimeMsOf({ mtimeNs }: FileState): number {
-  const ms = mtimeNs / 1_000_000n;
-  return Number(mtimeNs < ms * 1_000_000n ? ms - 1n : ms);
+/** The nearest millisecond: a time that was set to one may be some nanoseconds beside it, as numbers are rounded. */
+export function mtimeMsOf({ mtimeNs }: Pick<FileState, 'mtimeNs'>): number {
+  const half = mtimeNs < 0n ? -500_000n : 500_000n;
+  return Number((mtimeNs + half) / 1_000_000n);
 }
 
 /** A pipe must not make us wait for its writer, and a link not lead us elsewhere. */

@@ -84,7 +84,7 @@ describe.concurrent('peers', () => {
     await mac.trust(nas);
     await nas.trust(mac);
     await nas.start('serve --json').event('listening');
-    const { code, stdout } = await mac.run('peers --json');
+    const { code, stdout } = await mac.run('peers --json --timeout 20');
     expect(code).toBe(0);
     expect(parsed(stdout)).toMatchObject([{ name: 'nas', path: 'lan', address: '192.168.7.2:9999' }]);
     await mac.file('key-folder/seen.json', '{}');

@@ -2,7 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { equalBytes } from '../../src/bytes.ts';
 import type { AskSpec, StreamResult } from '../../src/streams/asked-stream.ts';
-import { GIVE_UP_AFTER_PROBES } from '../../src/streams/constants.ts';
+import {
+  GIVE_UP_AFTER_PROBES,
+  MAX_ANSWER_BYTES_PER_PEER,
+  MAX_ANSWERS_IN_THE_MAKING,
+} from '../../src/streams/constants.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import { echo } from '../support/commands.ts';
 import { type LinkOptions, pair, type VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
@@ -170,6 +174,27 @@ describe('when something ends', () => {
     network.run(2 ** GIVE_UP_AFTER_PROBES * 1_000);
     expect(server.machine.streams.answerBytes).toBe(0);
     expect(server.machine.streams.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('a peer that asks for everything and acknowledges nothing takes so much memory and no more', () => {
+    const { network, client, server } = set();
+    const first = ask(client, network, ['bytes', 10, 0]);
+    network.run(500);
+    bytesOf(first);
+    for (let i = 0; i < 3_000; i++) ask(client, network, ['bytes', CHUNK, 0]);
+    let most = 0;
+    let isDeaf = false;
+    network.intercept = (flight) => (isDeaf && flight.from === client.address ? [] : [flight]);
+    for (let i = 0; i < 200; i++) {
+      network.run(5);
+      isDeaf ||= server.machine.streams.answerBytes > 0;
+      most = Math.max(most, server.machine.streams.answerBytes);
+    }
+    expect(most).toBeGreaterThan(0);
+    const inTheMaking = MAX_ANSWERS_IN_THE_MAKING * CHUNK;
+    expect(most).toBeLessThanOrEqual(MAX_ANSWER_BYTES_PER_PEER + inTheMaking);
+    network.run(120_000);
+    expect(server.machine.streams.answerBytes).toBe(0);
   });
 
   test('what is stopped is sent no further', () => {

@@ -61,7 +61,7 @@ export async function described(root: string): Promise<string[]> {
 /** The same of one path, under a name. */
 export async function describedAs(name: string, path: string): Promise<string[]> {
   const { mode, mtimeMs } = await lstat(path);
-  const time = Math.floor(mtimeMs);
+  const time = Math.round(mtimeMs);
   if ((mode & constants.S_IFMT) === constants.S_IFDIR)
     return [`folder ${name} ${time}`, ...(await described(path)).map((line) => `${name}/ ${line}`)];
   if ((mode & constants.S_IFMT) !== constants.S_IFREG) return [`other ${name}`];
