@@ -78,6 +78,7 @@ export class BlobFile {
 
   /** Gives the complete file its size and its time. */
   async seal(mtimeMs: number): Promise<void> {
+    await this.#writer.assertFlushed();
     const { size } = this.#reader.shape;
     if (this.#writtenEnd === 0 && this.#oldSize === size && this.#oldMtimeMs === mtimeMs) return;
     const handle = await this.#open();

@@ -20,6 +20,8 @@ export class RunWriter {
   /** Written since the disk was told to take it. */
   #unflushed = 0;
   #flushing: Promise<void> | null = null;
+  /** The disk did not take something that was written. */
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(open: () => Promise<FileHandle>) {
     this.#open = open;
@@ -38,14 +40,22 @@ export class RunWriter {
     await this.#flushing;
   }
 
+  /** Waits until nothing is under way, and rejects where the disk did not take everything that it was told to. */
+  async assertFlushed(): Promise<void> {
+    await this.#flushing;
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
   #flushSoon(handle: FileHandle, run: readonly Piece[]): void {
     for (const { bytes } of run) this.#unflushed += bytes.length;
     if (this.#unflushed < FLUSH_BYTES || this.#flushing !== null) return;
     this.#unflushed = 0;
-    // Whoever wants it to be on the disk syncs at the end, and hears what went wrong.
+    // What went wrong is said once: whoever syncs at the end would not hear of it (fsync(2), errors).
     this.#flushing = handle
       .datasync()
-      .catch(() => {})
+      .catch((error: unknown) => {
+        this.#failure = { error };
+      })
       .finally(() => {
         this.#flushing = null;
       });
