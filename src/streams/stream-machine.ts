@@ -171,8 +171,9 @@ export class StreamMachine {
       }
       if (streams.nextTimeout() > now) continue;
       streams.timeout(now);
-      if (streams.recovery.ptoCount >= SUSPECT_AFTER_PROBES && session.role === 'initiator')
-        this.#suspect(session.peer, now);
+      // Who only answers leaves it to whoever asks.
+      const isAsking = session.role === 'initiator' || streams.askedCount > 0;
+      if (streams.recovery.ptoCount >= SUSPECT_AFTER_PROBES && isAsking) this.#suspect(session.peer, now);
       if (streams.isSilent) {
         this.#giveUp(lane, now);
         this.#active.delete(lane);

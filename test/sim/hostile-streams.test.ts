@@ -10,7 +10,7 @@ import {
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import { encodeAsk, encodeStop } from '../../src/wire/stream-messages.ts';
 import { echo } from '../support/commands.ts';
-import { type LinkOptions, pair, type VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
+import { type LinkOptions, pair, VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
 
 const CHUNK = 128 * 1024;
 
@@ -176,5 +176,28 @@ describe('a session that ends', () => {
     network.run(100);
     client.machine.close(network.now);
     expect(asked.result).toEqual({ ok: false, reason: 'lost' });
+  });
+
+  test('of a process that is gone does not keep from asking the one that came after it', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const onAsk = ({ answer }: StreamAsk): void => answer(new Uint8Array(5));
+    const [asker, giver] = ['192.168.2.3', '192.168.2.1'].map(
+      (ip) => new VirtualHost(network, { ip, onAsk, commands: [echo] }),
+    ) as [VirtualHost, VirtualHost];
+    asker.trust(giver, [giver.address]);
+    giver.trust(asker, [asker.address]);
+    giver.request('echo', ['x']);
+    network.run(1_000);
+    expect(asker.peer().current).toBeNull();
+    const first = ask(asker, network, ['x']);
+    network.run(1_000);
+    expect(first.result).toMatchObject({ ok: true });
+    giver.restart();
+    const lost = ask(asker, network, ['x']);
+    network.run(30_000);
+    expect(lost.result).toEqual({ ok: false, reason: 'lost' });
+    const next = ask(asker, network, ['x']);
+    network.run(1_000);
+    expect(next.result).toMatchObject({ ok: true });
   });
 });
