@@ -16,6 +16,8 @@ export interface PushOptions {
 
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 1_000;
+/** A receiver waits before it says the same again; one that does not is not asked sooner for that. */
+const LEAST_MS = 100;
 
 /**
  * Resolves when the peer has all of it.
@@ -25,11 +27,12 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
   const { signal, now, patienceMs = PATIENCE_MS, onState } = options;
   let heardAt = now();
   for (;;) {
+    const askedAt = now();
     const result = await peer.ask({
       subject: askToTake(offer),
       maxBytes: MAX_PUSH_STATE_BYTES,
       patienceMs: 5_000,
-      signal,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
     });
     if (signal.aborted) throw new UdpToolError('aborted', 'The push was stopped.', { cause: signal.reason });
     const state = result.ok ? decodePushState(result.bytes) : null;
@@ -42,7 +45,8 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
     const isReset = !result.ok && result.reason === 'refused' && result.code !== 'busy';
     if (state?.state === 'refused' || isReset) throw refused(peer.name);
     if (now() - heardAt > patienceMs) throw noAnswer(peer.name);
-    if (state === null || state.state === 'busy') await sleep(RETRY_MS);
+    const leastMs = state === null || state.state === 'busy' ? RETRY_MS : LEAST_MS - (now() - askedAt);
+    if (leastMs > 0) await sleep(leastMs);
   }
 }
 
