@@ -1,4 +1,7 @@
-/** The folder beside the target where a download grows until it is whole: one for each id, for one process at a time. */
+/**
+ * The folder beside the target where a download grows until it is whole: one for each id, for one process at a time. All
+ * of the id is in its name: of two that begin alike, which can be made, what came of one would become part of the other.
+ */
 import { lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../bytes.ts';
@@ -6,8 +9,6 @@ import { hasSystemCode, UdpToolError } from '../errors.ts';
 import { inTheWay } from './blob-file.ts';
 import { OWN_PREFIX } from './names.ts';
 import { isOwnerRunning, markedName } from './process-mark.ts';
-
-const ID_BYTES = 8;
 
 export class PartialFolder {
   readonly path: string;
@@ -23,7 +24,7 @@ export class PartialFolder {
 
   /** @throws UdpToolError `locked`, `exists`; and what the file system says */
   static async open(into: string, id: Uint8Array): Promise<PartialFolder> {
-    const path = join(into, `${OWN_PREFIX}partial-${toHex(id.subarray(0, ID_BYTES))}`);
+    const path = join(into, `${OWN_PREFIX}partial-${toHex(id)}`);
     const isNew = await makeFolder(path, 0o700);
     const { uid } = await lstat(path);
     // Somebody else's, in a folder where everybody may write, could be changed under our hands.

@@ -149,6 +149,16 @@ test('a size that no disk has is refused before anything is asked for', async ()
   });
 });
 
+test('two offers whose ids begin alike do not grow in one folder', async () => {
+  await using folder = await TemporaryFolder.make();
+  for (const last of [1, 2]) {
+    const id = ID.with(31, last);
+    const offer: Offer = { kind: 'folder', name: 'a', size: 1, files: 1, id, mtimeMs: 0, manifestSize: 9 };
+    await (await Download.open({ offer, into: folder.path, conflict: 'fail' })).suspend();
+  }
+  expect(await readdir(folder.path)).toHaveLength(2);
+});
+
 test.each(['..', 'a/b', '', '.udp-tool-partial-00', 'con'])('the name %j is not used', async (name) => {
   await using folder = await TemporaryFolder.make();
   const offer: Offer = { kind: 'file', name, size: 0, files: 1, id: ID, mtimeMs: 0, isExecutable: false };

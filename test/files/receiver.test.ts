@@ -61,7 +61,7 @@ test('what somebody begins to push who is not let in leaves nothing behind', asy
 
 test('and takes nothing away that was there before', async () => {
   await using folder = await TemporaryFolder.make();
-  const partial = join(folder.path, `.udp-tool-partial-${'07'.repeat(8)}`);
+  const partial = join(folder.path, `.udp-tool-partial-${'07'.repeat(32)}`);
   await mkdir(partial, { mode: 0o700 });
   await writeFile(join(partial, 'data'), 'half of it');
   const { push } = receiver(folder.path);
