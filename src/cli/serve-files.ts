@@ -15,7 +15,7 @@ import {
   UdpToolError,
 } from '../index.ts';
 import { hashFolder } from './context.ts';
-import { offerAsJson } from './offers.ts';
+import { listing, offerAsJson } from './offers.ts';
 import { collected } from './options.ts';
 import { note, printable } from './output.ts';
 import { Person } from './person.ts';
@@ -206,7 +206,7 @@ async function receiverFor(
   });
 }
 
-/** Shows everything that would be written, and asks. */
+/** Shows what would be written, and asks. */
 async function isWanted(
   person: Person,
   { peer, offer, entries }: Pushed,
@@ -219,12 +219,7 @@ async function isWanted(
   const what =
     offer.kind === 'file' ? size(offer.size) : `a folder, ${offer.files} files, ${size(offer.size)}`;
   note(`"${peer.name}" wants to put ${name} (${what}, of ${day}) into ${printable(inbox)}:`);
-  for await (const entry of entries) {
-    if (entry.kind === 'file') {
-      const mark = entry.isExecutable ? '  (executable)' : '';
-      note(`  ${size(entry.size).padStart(8)}  ${name}/${printable(entry.path)}${mark}`);
-    } else note(`            ${name}/${printable(entry.path)}/`);
-  }
+  for await (const line of listing(name, entries)) note(line);
   if (offer.kind === 'file' && offer.isExecutable) note('  It is marked as executable.');
   return person.saysYes('Take it? [y/N] ', signal);
 }
