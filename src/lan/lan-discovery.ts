@@ -1,7 +1,7 @@
 /** Finds peers in the local networks of this machine, and is found by them: mDNS on each interface (RFC 6762). */
 import { LAN_NONCE_BYTES } from '../p2p/lan-tags.ts';
 import { isIPv6Address } from '../session/address.ts';
-import { interfaceAddresses } from '../transport/interfaces.ts';
+import { interfaceAddresses, isInOwnNetwork } from '../transport/interfaces.ts';
 import { random } from '../transport/random.ts';
 import type { UdpEndpoint } from '../udp-endpoint.ts';
 import {
@@ -112,6 +112,8 @@ export class LanDiscovery implements AsyncDisposable {
     if (now - this.#lookedAt.since >= LOOKED_AT_MS) this.#lookedAt = { count: 0, since: now };
     const announcement = parseAnnouncement(packet);
     if (this.#isClosed || announcement === null || this.#lookedAt.count++ >= MAX_LOOKED_AT) return;
+    // What claims to come from elsewhere is to have us send something there (RFC 6762 §11).
+    if (!isInOwnNetwork(ip)) return;
     const { nonce, tags, port } = announcement;
     this.#options.endpoint.announcedBy(nonce, tags)?.suggest('lan', [{ ip, port }]);
   }

@@ -28,6 +28,11 @@ export function interfaceAddresses(): InterfaceAddress[] {
   );
 }
 
+/** Whether it is an address in a network that this machine is in. */
+export function isInOwnNetwork(ip: string): boolean {
+  return interfaceAddresses().some(({ cidr }) => contains(cidr, ip));
+}
+
 /** Where others in the networks of this machine may find who listens there. */
 export function reachableAddresses(listening: readonly Address[]): Address[] {
   const own = interfaceAddresses().filter(({ internal }) => !internal);

@@ -135,6 +135,26 @@ describe.skipIf(!hasNetwork)('in a local network', () => {
     expect(all).not.toContain(Buffer.from(pi.publicKey.bytes).toString('latin1'));
   });
 
+  test('an announcement that somebody repeats from elsewhere leads nowhere', async () => {
+    const [pi, mac] = [generateKeyPair(), generateKeyPair()];
+    await using onPi = await endpointOf(pi, mac);
+    await using onMac = await endpointOf(mac, pi);
+    const nonce = new Uint8Array(16).fill(3);
+    const answers = encodeAnnouncement({ port: 99, nonce, tags: onPi.announcedTags(nonce) });
+    const found: string[] = [];
+    for (const peer of onMac.peers) peer.suggest = (_, [at]) => void found.push(at?.ip ?? '');
+    const heard = new Map<string, Parameters<Mdns['onResponse']>[0]>();
+    const open = async (ip: string): Promise<Mdns> => ({
+      ...new Bus().open(ip),
+      onResponse: (listener) => void heard.set(ip, listener),
+    });
+    const onTrouble = (text: string): void => expect.fail(text);
+    await using _looking = await LanDiscovery.start({ endpoint: onMac, announces: false, onTrouble, open });
+    const [[ip, listener] = ['', () => expect.fail('no interface')]] = heard;
+    for (const from of ['203.0.113.9', '8.8.8.8', ip]) listener({ answers }, from);
+    expect(found).toEqual([ip]);
+  });
+
   test('the number of tags says little, and another announcement has others', async () => {
     const [own, ...others] = Array.from({ length: 12 }, () => generateKeyPair());
     await using endpoint = await endpointOf(own as KeyPair, ...others);
