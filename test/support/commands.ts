@@ -18,9 +18,9 @@ export const launch = defineCommand({
   run: ({ args }) => `launched ${args.what}`,
 });
 
-/** An answer of a given size. */
 const PATTERN = Uint8Array.from({ length: 1_000_000 }, (_, i) => (i * 31 + 7) & 0xff);
 
+/** An answer of a given size. */
 export const blob = defineCommand({
   name: 'blob',
   summary: 'So many bytes',
