@@ -7,7 +7,7 @@ vi.mock('../../src/crypto/box.ts', async (importOriginal) => {
   const box = await importOriginal<typeof import('../../src/crypto/box.ts')>();
   const count = (nonce: Uint8Array, key: Uint8Array): void => {
     used.seals++;
-    used.pairs.add(`${String.fromCharCode(...nonce)}${String.fromCharCode(...key.subarray(0, 16))}`);
+    used.pairs.add(Buffer.concat([nonce, key.subarray(0, 16)]).toString('latin1'));
   };
   return {
     ...box,
