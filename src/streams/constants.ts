@@ -16,7 +16,7 @@ export const FREE_PARTS = 64;
 export const BYTES_OF_A_PART = 512;
 /** Answers to one peer, over all its sessions, that are being made at once: how long they will be, nobody knows yet. */
 export const MAX_ANSWERS_IN_THE_MAKING = 32;
-/** One session sends so many bytes in a turn, so that others have theirs. */
+/** The sessions of one peer send so many bytes in a turn, so that others have theirs. */
 export const TURN_BYTES = 128 * 1024;
 /** So long without a word, while something is asked, and the oldest ask is sent again to see whether anybody is there. */
 export const SILENCE_MS = 1_000;

@@ -188,10 +188,17 @@ export class StreamMachine {
 
   /** Hands to the endpoint what may go now. */
   drain(now: number): void {
-    for (const lane of this.#active) {
+    if (this.#active.size === 0) return;
+    const sent = new Map<Peer, number>();
+    for (const lane of [...this.#active]) {
       this.#answerWaiting(lane);
       this.#sendAck(lane, now);
-      this.#sendStreams(lane, now);
+      this.#sendStreams(lane, now, sent);
+      if (lane.sendAt === now) {
+        // The peer's other sessions come before it next time.
+        this.#active.delete(lane);
+        this.#active.add(lane);
+      }
       if (lane.streams.isIdle) this.#active.delete(lane);
     }
   }
@@ -303,7 +310,8 @@ export class StreamMachine {
     if (ack !== null) this.#options.endpoint.send(streams.session, encodeAck(ack.delayMs * 1000, ack.ranges));
   }
 
-  #sendStreams(lane: Lane, now: number): void {
+  /** @param sent in this turn, by peer */
+  #sendStreams(lane: Lane, now: number, sent: Map<Peer, number>): void {
     const { streams } = lane;
     const { session, recovery, size } = streams;
     lane.sendAt = Number.POSITIVE_INFINITY;
@@ -314,12 +322,12 @@ export class StreamMachine {
       recovery.onPathChange(now);
       size.reset(session.maxDatagramBytes);
     }
-    for (let sent = 0; streams.hasSomethingToSend; ) {
+    while (streams.hasSomethingToSend) {
       if (!recovery.maySend(size.bytes, now)) {
         lane.sendAt = recovery.nextSendAt(size.bytes, now);
         return;
       }
-      if (sent >= TURN_BYTES) {
+      if ((sent.get(session.peer) ?? 0) >= TURN_BYTES) {
         lane.sendAt = now;
         return;
       }
@@ -330,7 +338,7 @@ export class StreamMachine {
       const { parts, content } = filling;
       content.bytes = this.#options.endpoint.sendNow(session, parts, content.frames.length, bytes);
       recovery.onSent(counter, content.bytes, content, now);
-      sent += content.bytes;
+      addTo(sent, session.peer, content.bytes);
     }
     recovery.onApplicationLimited();
   }

@@ -6,7 +6,9 @@ import {
   MAX_ANSWERS_IN_THE_MAKING,
   MAX_ASKS_PER_SESSION,
   MAX_REFUSALS_PER_SESSION,
+  TURN_BYTES,
 } from '../../src/streams/constants.ts';
+import type { CongestionController } from '../../src/streams/recovery/congestion-controller.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import { encodeAsk, encodeStop } from '../../src/wire/stream-messages.ts';
 import { echo } from '../support/commands.ts';
@@ -109,6 +111,44 @@ describe('memory', () => {
       expect(asked).toBeLessThan(2 * MAX_REFUSALS_PER_SESSION);
     }
   });
+});
+
+test('who has several sessions has no more of a turn', () => {
+  const network = new VirtualNetwork(1, { delayMs: 1 });
+  const endless: CongestionController = {
+    name: 'endless',
+    cwnd: 1e9,
+    pacingRate: Number.POSITIVE_INFINITY,
+    restart: () => {},
+    onFeedback: () => {},
+    onPersistentCongestion: () => {},
+    onSpuriousLoss: () => {},
+  };
+  const { client, server } = pair(network, {
+    commands: [echo],
+    onAsk: ({ answer }) => answer(new Uint8Array(CHUNK)),
+    controller: () => endless,
+  });
+  client.request('echo', ['x']);
+  network.run(1_000);
+  const first = client.peer().current;
+  client.machine.endpoint.suspect(client.peer(), network.now);
+  network.run(100);
+  const second = client.peer().current;
+  if (first === null || second === null || first === second) throw new Error('there are two sessions');
+  const { machine } = server;
+  const drain = machine.drain.bind(machine);
+  const turns: number[] = [];
+  machine.drain = (now) => {
+    const transmits = drain(now);
+    turns.push(transmits.reduce((sum, { datagram }) => sum + datagram.length, 0));
+    return transmits;
+  };
+  for (const session of [first, second])
+    for (let id = 0; id < 8; id++) client.machine.endpoint.send(session, encodeAsk(id, ['x']));
+  network.run(1_000);
+  expect(turns.reduce((sum, bytes) => sum + bytes)).toBeGreaterThan(16 * CHUNK);
+  expect(Math.max(...turns)).toBeLessThan(TURN_BYTES + 10_000);
 });
 
 describe('a network that fails', () => {
