@@ -95,8 +95,7 @@ export class RequestError extends UdpToolError implements Failure {
 
 /** Which process of a peer: it asked here, and is asked in turn. */
 export interface StreamRoute {
-  /** Null for whichever the peer's address leads to. */
-  readonly instance: bigint | null;
+  readonly process: bigint;
 }
 
 export interface StreamRequest {
@@ -230,7 +229,7 @@ export class RemotePeer {
    * @throws UdpToolError `name-not-found`
    */
   async ask(request: StreamRequest): Promise<StreamResult> {
-    const isRouted = (request.route?.instance ?? null) !== null;
+    const isRouted = request.route !== undefined;
     if (this.at !== undefined && !this.#isResolved && !isRouted) {
       this.#resolving ??= this.#resolve(request.patienceMs);
       try {

@@ -406,7 +406,7 @@ export class UdpEndpoint implements AsyncDisposable {
         settle({ ok: false, reason: 'lost' });
       };
       const pending = this.#machine.requests.streams.ask(
-        { peer, instance: route?.instance ?? null },
+        { peer, process: route?.process ?? null },
         {
           subject,
           maxBytes,
@@ -461,7 +461,7 @@ export class UdpEndpoint implements AsyncDisposable {
     this.#onStream({
       peer: asker,
       subject,
-      route: { instance: session.role === 'responder' ? session.instance : null },
+      route: { process: session.process },
       answer: (bytes) => {
         answer(bytes);
         this.#driver.wake();

@@ -1,4 +1,5 @@
 /** One session: two keys, two counters, a replay window, and what waits to be sent (PROTOCOL §6). */
+import { toHex } from '../bytes.ts';
 import { openWithin } from '../crypto/box.ts';
 import { maxMessageBytes, unpackEnvelope, unpackPiece } from '../wire/envelope.ts';
 import { COUNTER_LIMIT, MAX_BULK_DATAGRAM_BYTES } from '../wire/header.ts';
@@ -174,6 +175,12 @@ export class InitiatorSession extends SessionBase {
     return this.address;
   }
 
+  /** Tells the process at the other side from others of that peer. */
+  get process(): bigint {
+    // Below zero, where no client's instance is.
+    return -1n - BigInt(`0x${toHex(this.boot)}`);
+  }
+
   get confirmed(): boolean {
     return this.#openPrefix === null;
   }
@@ -217,6 +224,11 @@ export class ResponderSession extends SessionBase {
 
   get remote(): Address {
     return this.paths.current;
+  }
+
+  /** Tells the process at the other side from others of that peer. */
+  get process(): bigint {
+    return this.instance;
   }
 
   get capacity(): number {

@@ -66,7 +66,7 @@ export class Receiver {
     let push = pushes.get(id);
     const now = this.#options.now();
     // The same again from another process is a new push, unless that of the first is still going on.
-    if (push !== undefined && isOver(push) && push.route.instance !== route.instance) push = undefined;
+    if (push !== undefined && isOver(push) && push.route.process !== route.process) push = undefined;
     if (push === undefined) {
       if (this.#options.refuses?.(peer, offer)) return encodePushState({ state: 'refused', doneBytes: 0 });
       if ([...pushes.values()].filter((one) => !isOver(one)).length >= MAX_PUSHES_PER_PEER)

@@ -34,8 +34,8 @@ export interface StreamAsk {
 /** Whom to ask: a peer by the best session there is, or by those of one of its clients. */
 export interface AskTarget {
   readonly peer: Peer;
-  /** The client instance whose sessions are meant; null for any. */
-  readonly instance: bigint | null;
+  /** The process of the peer that is meant, as its sessions tell it; null for any. */
+  readonly process: bigint | null;
 }
 
 export interface StreamMachineOptions {
@@ -92,7 +92,7 @@ export class StreamMachine {
     const pending: PendingAsk = { target, spec, deadline: now + patienceMs, streams: null, asked: null };
     if (!this.#assign(pending, now)) {
       this.#pending.add(pending);
-      if (target.instance === null) this.#options.endpoint.want(target.peer, pending.deadline, now);
+      if (target.process === null) this.#options.endpoint.want(target.peer, pending.deadline, now);
     }
     return pending;
   }
@@ -209,10 +209,10 @@ export class StreamMachine {
   }
 
   #assign(pending: PendingAsk, now: number): boolean {
-    const { peer, instance } = pending.target;
+    const { peer, process } = pending.target;
     const session = this.#options.endpoint
       .sessionsWith(peer, now)
-      .find((one) => instance === null || (one.role === 'responder' && one.instance === instance));
+      .find((one) => process === null || one.process === process);
     if (session === undefined) return false;
     // Rekeying waits for something to send (PROTOCOL §6.2).
     if (session.role === 'initiator' && session.rekeyDue(now)) this.#options.endpoint.suspect(peer, now);

@@ -9,7 +9,7 @@ import { Receiver, type ReceiverOptions } from '../../src/sharing/receiver.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
-const ROUTE = { instance: 1n };
+const ROUTE = { process: 1n };
 
 function peerThat(ask: () => Promise<StreamResult>): RemotePeer {
   return { name: 'mallory', publicKey: 'UDP-KEY', ask } as unknown as RemotePeer;

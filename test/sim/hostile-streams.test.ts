@@ -23,7 +23,7 @@ function ask(host: VirtualHost, network: VirtualNetwork, subject: string[], maxB
       pending: null,
     };
   asked.pending = host.machine.streams.ask(
-    { peer: host.peer(), instance: null },
+    { peer: host.peer(), process: null },
     {
       subject,
       maxBytes,

@@ -34,11 +34,11 @@ function ask(
   network: VirtualNetwork,
   subject: AskSpec['subject'],
   maxBytes = CHUNK,
-  instance: bigint | null = null,
+  process: bigint | null = null,
 ): Asked {
   const asked: Asked = { result: null, settledAt: 0 };
   host.machine.streams.ask(
-    { peer: host.peer(), instance },
+    { peer: host.peer(), process },
     {
       subject,
       maxBytes,
@@ -102,7 +102,7 @@ describe('what is asked for comes', () => {
     network.run(500);
     expect(request.outcome?.ok).toBe(true);
     const [session] = asker.machine.endpoint.sessionsWith(asker.peer(), network.now);
-    if (session?.role === 'responder') route = session.instance;
+    if (session?.role === 'responder') route = session.process;
     const asked = ask(asker, network, ['anything'], CHUNK, route);
     network.run(500);
     expect(asked.result).toEqual({ ok: false, reason: 'refused', code: 'unknown' });
@@ -203,7 +203,7 @@ describe('when something ends', () => {
     network.run(1_000);
     bytesOf(warm);
     const pending = client.machine.streams.ask(
-      { peer: client.peer(), instance: null },
+      { peer: client.peer(), process: null },
       { subject: ['bytes', CHUNK, 0], maxBytes: CHUNK, settle: () => {} },
       1_000,
       network.now,

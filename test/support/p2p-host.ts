@@ -121,7 +121,7 @@ export class P2pHost implements NetworkHost {
       result.bytes = end.bytes;
       result.afterMs = this.#network.now - begun;
     };
-    const target = { peer: this.peer(other), instance: null };
+    const target = { peer: this.peer(other), process: null };
     const spec = { subject: ['chunk', size], maxBytes: size, settle };
     this.machine.requests.streams.ask(target, spec, 20_000, begun);
     return result;
