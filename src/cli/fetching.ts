@@ -28,6 +28,8 @@ export interface Fetched {
   readonly ms: number;
 }
 
+const TELL_MS = 1_000;
+
 type CountingSink = Sink & { readonly progress: { readonly doneBytes: number } };
 
 /** @throws UdpToolError `aborted`, `no-answer`, `not-offered`, `integrity`; and as the sink does */
@@ -41,6 +43,9 @@ export async function fetchChosen(
   const busy = new Set<string>();
   const losses: SourceLoss[] = [];
   let receivedBytes = 0;
+  const tell = (): void =>
+    progress.update({ doneBytes: sink.progress.doneBytes, totalBytes: offer.size, sources: [...busy] });
+  const timer = setInterval(tell, TELL_MS); // also that nothing comes
   const end = await fetchPieces({
     sink,
     givers: peers,
@@ -50,14 +55,17 @@ export async function fetchChosen(
     onBytes: (name, bytes) => {
       receivedBytes += bytes;
       busy.add(name);
-      progress.update({ doneBytes: sink.progress.doneBytes, totalBytes: offer.size, sources: [...busy] });
+      tell();
     },
     onLoss: (name, loss) => {
       busy.delete(name);
       losses.push(loss);
       tellLoss(name, loss, options);
     },
-  }).finally(() => progress.clear());
+  }).finally(() => {
+    clearInterval(timer);
+    progress.clear();
+  });
   if (end === 'no-source' && losses.every((loss) => loss === 'wrong')) throw notAsPromised(offer);
   if (end !== 'complete') throw unfinished(end, offer);
   return { receivedBytes, ms: progress.elapsedMs };

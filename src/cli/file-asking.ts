@@ -48,7 +48,7 @@ export class FileAsking implements AsyncDisposable {
     const store = await openKeyStore(options);
     const keyPair = await store.loadKeyPair();
     const peers = await store.loadPeers();
-    const chosen = choose(peers, names);
+    const chosen = choose(peers, names, options.lan);
     // The others may introduce, or relay.
     const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
     const paths = await FindPaths.begin({
@@ -102,7 +102,7 @@ export class FileAsking implements AsyncDisposable {
   }
 }
 
-function choose(peers: readonly PeerOptions[], names: readonly string[]): PeerOptions[] {
+function choose(peers: readonly PeerOptions[], names: readonly string[], lan: boolean): PeerOptions[] {
   if (names.length > 0) {
     return names.map((name) => {
       const peer = peers.find((one) => one.name === name);
@@ -112,8 +112,8 @@ function choose(peers: readonly PeerOptions[], names: readonly string[]): PeerOp
       });
     });
   }
-  // Where none has an address, who is not in the local network is not found.
-  if (peers.some(({ at }) => at !== undefined)) return [...peers];
+  // Where none has an address, they can be in the local network only.
+  if (peers.some(({ at }) => at !== undefined) || (lan && peers.length > 0)) return [...peers];
   throw new UdpToolError('unknown-peer', 'There is no peer with an address to ask.', {
     hint: 'Add one: "udp-tool peer add NAME KEY --at HOST:PORT", or "udp-tool pair" on both machines.',
   });

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { gather } from '../index.ts';
 import { interruption, type KeyOptions } from './context.ts';
+import { EXIT } from './exit-code.ts';
 import { FileAsking } from './file-asking.ts';
 import { offerAsJson, summary } from './offers.ts';
 import { keysOption, lanOption, timeoutOption } from './options.ts';
@@ -30,10 +31,11 @@ async function files(peer: string | undefined, options: FilesOptions): Promise<v
   const { offers, errors } = await asking.lists(options.timeout, signal);
   const [error] = errors.values();
   if (offers.size === 0 && error !== undefined && errors.size === 1) throw error;
+  if (offers.size === 0) process.exitCode = EXIT.NO_ANSWER;
   const found = gather(offers);
   if (options.json) {
     json({
-      ok: true,
+      ok: offers.size > 0,
       files: found.map(({ offer, peers }) => ({
         ...offerAsJson(offer),
         peers: peers.map(({ name }) => name),
@@ -44,6 +46,9 @@ async function files(peer: string | undefined, options: FilesOptions): Promise<v
   }
   for (const { offer, peers } of found)
     data(`${summary(offer)}  ${peers.map(({ name }) => name).join(', ')}`);
-  for (const [{ name }, error] of errors) note(`${name}: ${printable(error.message)}`);
-  if (found.length === 0) note('They offer nothing to this machine.');
+  for (const error of errors.values()) note(printable(error.message));
+  if (found.length === 0 && offers.size > 0) {
+    const names = [...offers.keys()].map(({ name }) => `"${name}"`);
+    note(`Nothing is offered to this machine by ${names.join(', ')}.`);
+  }
 }

@@ -134,7 +134,8 @@ function tellDone(
     return;
   }
   const took = `${(ms / 1000).toFixed(1)} s, ${size(bytesPerSecond)}/s`;
-  note(`${size(offer.size)} from ${sources.join(', ')} in ${took}, verified`);
+  const now = receivedBytes < 0.9 * offer.size ? `, ${size(receivedBytes)} of it now,` : '';
+  note(`${size(offer.size)}${now} from ${sources.join(', ')} in ${took}, verified`);
 }
 
 /** `-o` names a folder that is there or ends with a slash, or the thing itself. */

@@ -33,7 +33,11 @@ function report(error: unknown): number {
 let isReaderGone = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error) => {
-    if (!('code' in error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) throw error;
+    if (!('code' in error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) {
+      // As when stdout is a file on a disk that is full.
+      note(`udp-tool: Cannot write what was asked for: ${error.message}`);
+      process.exit(EXIT.FAILED);
+    }
     // What goes on and on ends as it does at Ctrl-C.
     if (!isReaderGone && stream === process.stdout) process.emit('SIGINT');
     isReaderGone = true;

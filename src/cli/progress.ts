@@ -55,9 +55,11 @@ export class ProgressLine {
     const percent = totalBytes === 0 ? 100 : Math.floor((100 * doneBytes) / totalBytes);
     const left = secondsLeft === null ? '' : `  ${duration(secondsLeft)} left`;
     const from = sources.length === 0 ? '' : `  from ${sources.join(', ')}`;
-    const rate = `${size(bytesPerSecond)}/s`;
+    const rate =
+      bytesPerSecond > 0 || now - this.#startedAt < WINDOW_MS ? `${size(bytesPerSecond)}/s` : 'waiting';
+    // What changes comes first: where there is no room, a long name is cut.
     statusLine(
-      `${printable(this.#label)}  ${percent} %  ${size(doneBytes)} of ${size(totalBytes)}  ${rate}${left}${from}`,
+      `${percent} %  ${size(doneBytes)} of ${size(totalBytes)}  ${rate}${left}  ${printable(this.#label)}${from}`,
     );
   }
 

@@ -11,13 +11,14 @@ import {
 import { choosePeer, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { FindPaths } from './find-paths.ts';
 import { offerAsJson } from './offers.ts';
-import { keysOption, lanOption, toOption } from './options.ts';
+import { keysOption, lanOption, timeoutOption, toOption } from './options.ts';
 import { json, note, printable } from './output.ts';
 import { ProgressLine, size } from './progress.ts';
 import { openShelf, putOn } from './share.ts';
 
 interface PushOptions extends KeyOptions {
   readonly to?: string;
+  readonly timeout: number;
   readonly lan: boolean;
   readonly json?: boolean;
 }
@@ -27,6 +28,7 @@ export function addPush(program: Command): void {
     .command('push <path...>')
     .description('send files and folders to a peer, which takes them where its "serve" says so')
     .addOption(toOption())
+    .addOption(timeoutOption('how long to wait for a first answer'))
     .addOption(lanOption())
     .addOption(keysOption())
     .option('--json', 'one object a line')
@@ -71,6 +73,7 @@ async function pushOne(
   await pushOffer(peer, offer, {
     signal,
     now: () => performance.now(),
+    firstAnswerMs: options.timeout,
     onState: ({ state, doneBytes }) => {
       if (state === 'asked' && told !== 'asked' && !options.json)
         note(`Waiting until somebody at "${peer.name}" accepts ${printable(offer.name)} …`);

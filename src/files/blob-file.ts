@@ -80,7 +80,8 @@ export class BlobFile {
   async seal(mtimeMs: number): Promise<void> {
     await this.#writer.assertFlushed();
     const { size } = this.#reader.shape;
-    if (this.#writtenEnd === 0 && this.#oldSize === size && this.#oldMtimeMs === mtimeMs) return;
+    const isThere = this.#oldMtimeMs !== undefined;
+    if (isThere && this.#writtenEnd === 0 && this.#oldSize === size && this.#oldMtimeMs === mtimeMs) return;
     const handle = await this.#open();
     // Zeros at the end are not written; and it may have been longer.
     if (Math.max(this.#oldSize, this.#writtenEnd) !== size) await handle.truncate(size);

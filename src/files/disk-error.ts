@@ -5,7 +5,25 @@ const GO_ON = 'Make room, then run the same command again: it goes on where it s
 /** What the file system said when this program was to `what` in a folder. */
 export function diskError(what: string, cause: unknown, folder: string): UdpToolError {
   if (hasSystemCode(cause, 'ENOSPC', 'EDQUOT')) return diskFull(what, folder, cause);
+  if (hasSystemCode(cause, 'ENOENT', 'ENOTDIR')) {
+    return new UdpToolError(
+      'bad-usage',
+      `Cannot ${what}: there is no such file or folder: ${pathOf(cause) ?? folder}`,
+      {
+        cause,
+      },
+    );
+  }
+  if (hasSystemCode(cause, 'EROFS')) {
+    return new UdpToolError('no-permission', `Cannot ${what}: ${folder} is on a disk that is read-only.`, {
+      cause,
+    });
+  }
   return fileError(what, cause, `May this user write in ${folder}?`);
+}
+
+function pathOf(error: unknown): string | undefined {
+  return error instanceof Error && 'path' in error && typeof error.path === 'string' ? error.path : undefined;
 }
 
 export function diskFull(what: string, folder: string, cause?: unknown): UdpToolError {

@@ -62,6 +62,8 @@ export class FolderContent {
       size: offer.manifestSize,
       isExecutable: false,
     });
+    // Of an empty folder, nothing comes that would make the file.
+    if (offer.manifestSize === 0) await manifest.seal(offer.mtimeMs);
     const content = new FolderContent(offer, manifest, folder, signal);
     try {
       if (manifest.isComplete) await content.#begin();

@@ -1,5 +1,5 @@
 /** What this machine offers, and to whom. */
-import { type FileHandle, mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { hasSystemCode, UdpToolError } from '../errors.ts';
@@ -14,7 +14,7 @@ import { nameProblem } from './names.ts';
 import { bytesOf, type Offer, type Subject } from './offer.ts';
 import { isOwnerRunning, markedName } from './process-mark.ts';
 import { ReadAhead } from './read-ahead.ts';
-import { reasonOf, type Skipped } from './walk.ts';
+import { KEEPS_KEYS, keepsKeys, reasonOf, type Skipped } from './walk.ts';
 
 const MAX_OPEN_FILES = 64;
 
@@ -102,16 +102,23 @@ export class Shelf {
       if (problem !== null)
         throw new UdpToolError('bad-usage', `The name of ${path} cannot be sent: ${problem}.`);
       const share: Share = { path: await realpath(path), name, to, entry: undefined };
+      await refuseKeys(share.path);
       const { entry, skipped } = await this.#make(share, options);
       this.#put(entry);
       return { offer: entry.offer, skipped };
     });
   }
 
-  /** From the next {@link refresh}, each thing in the folder is an offer. */
+  /**
+   * From the next {@link refresh}, each thing in the folder is an offer, but for what is hidden by a dot.
+   * @throws UdpToolError `bad-usage` for what is no folder, or keeps keys
+   */
   watch(folder: string, { to }: Pick<AddOptions, 'to'> = {}): Promise<void> {
     return this.#change(`share ${folder}`, folder, async () => {
-      this.#watched.set(await realpath(folder), to);
+      const path = await realpath(folder);
+      if (!(await stat(path)).isDirectory()) throw new UdpToolError('bad-usage', `${folder} is no folder.`);
+      await refuseKeys(path);
+      this.#watched.set(path, to);
     });
   }
 
@@ -175,7 +182,7 @@ export class Shelf {
     for (const [folder, to] of this.#watched) {
       for (const name of await readdir(folder)) {
         const path = join(folder, name);
-        if (!shares.has(path) && nameProblem(name) === null)
+        if (!shares.has(path) && !name.startsWith('.') && nameProblem(name) === null)
           shares.set(path, { path, name, to, entry: undefined });
       }
     }
@@ -291,6 +298,13 @@ export class Shelf {
     this.#changing = change.catch(() => {});
     return change;
   }
+}
+
+/** @throws UdpToolError `bad-usage` for a key folder, or the secret key itself */
+async function refuseKeys(path: string): Promise<void> {
+  const names = await readdir(path).catch(() => []); // what is no folder has none in it
+  if (keepsKeys(basename(path), ...names))
+    throw new UdpToolError('bad-usage', `Cannot share ${path}: ${KEEPS_KEYS}.`);
 }
 
 function isFor({ share }: Entry, peer: string): boolean {

@@ -18,6 +18,15 @@ interface Found {
 
 export type WalkedEntry = (Found & { readonly kind: 'folder' }) | (Found & { readonly kind: 'file' });
 
+/** A folder with a file of this name is a key folder: nobody means to offer that, or what lies beside it. */
+const SECRET_KEY_FILE = 'secret.key';
+export const KEEPS_KEYS = `a folder with a "${SECRET_KEY_FILE}" is never shared`;
+
+/** Whether keys are among these names, or it is one of them itself. */
+export function keepsKeys(...names: readonly string[]): boolean {
+  return names.some((name) => name.toLowerCase() === SECRET_KEY_FILE);
+}
+
 /** How many are looked at together. */
 const BATCH = 64;
 
@@ -33,6 +42,10 @@ async function* walkFolder(
   skip: (skipped: Skipped) => void,
 ): AsyncGenerator<WalkedEntry> {
   const names = await sendableNames(join(root, folder), skip);
+  if (keepsKeys(...names)) {
+    skip({ path: join(root, folder), reason: KEEPS_KEYS });
+    return;
+  }
   for (let start = 0; start < names.length; start += BATCH) {
     const batch = names
       .slice(start, start + BATCH)

@@ -9,11 +9,14 @@ import { decodePushState, MAX_PUSH_STATE_BYTES, type PushState } from './push-st
 export interface PushOptions {
   readonly signal: AbortSignal;
   readonly now: () => number;
-  /** So long without a word of the peer, and it is given up. */
+  /** So long until the first word of the peer. */
+  readonly firstAnswerMs?: number;
+  /** So long without another word of the peer, and it is given up. */
   readonly patienceMs?: number;
   readonly onState?: (state: PushState) => void;
 }
 
+const FIRST_ANSWER_MS = 10_000;
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 1_000;
 /** A receiver waits before it says the same again; one that does not is not asked sooner for that. */
@@ -24,15 +27,16 @@ const LEAST_MS = 100;
  * @throws UdpToolError `push-refused`, `no-answer`, `aborted`, `failed`
  */
 export async function push(peer: RemotePeer, offer: Offer, options: PushOptions): Promise<void> {
-  const { signal, now, patienceMs = PATIENCE_MS, onState } = options;
-  let heardAt = now();
+  const { signal, now, firstAnswerMs = FIRST_ANSWER_MS, patienceMs = PATIENCE_MS, onState } = options;
+  const beganAt = now();
+  let heardAt: number | null = null;
   for (;;) {
     const askedAt = now();
     const result = await peer.ask({
       subject: askToTake(offer),
       maxBytes: MAX_PUSH_STATE_BYTES,
       patienceMs: 5_000,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(heardAt === null ? firstAnswerMs : patienceMs)]),
     });
     if (signal.aborted) throw new UdpToolError('aborted', 'The push was stopped.', { cause: signal.reason });
     const state = result.ok ? decodePushState(result.bytes) : null;
@@ -41,28 +45,42 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
       onState?.(state);
     }
     if (state?.state === 'done') return;
-    if (state?.state === 'failed') throw failed(peer.name);
+    if (state?.state === 'failed') throw failed(peer, offer);
     const isReset = !result.ok && result.reason === 'refused' && result.code !== 'busy';
-    if (state?.state === 'refused' || isReset) throw refused(peer.name);
-    if (now() - heardAt > patienceMs) throw noAnswer(peer.name);
+    if (state?.state === 'refused') throw refused(peer, offer);
+    if (isReset) throw takesNothing(peer);
+    if (heardAt === null && now() - beganAt > firstAnswerMs) throw noAnswerAtAll(peer);
+    if (now() - (heardAt ?? beganAt) > patienceMs) throw noAnswer(peer);
     const leastMs = state === null || state.state === 'busy' ? RETRY_MS : LEAST_MS - (now() - askedAt);
     if (leastMs > 0) await sleep(leastMs);
   }
 }
 
-function refused(name: string): UdpToolError {
-  return new UdpToolError('push-refused', `"${name}" does not take it.`, {
-    hint: `There, "udp-tool serve --accept" says from whom pushes are taken, and --inbox where they go.`,
+function refused({ name }: RemotePeer, offer: Offer): UdpToolError {
+  return new UdpToolError('push-refused', `"${name}" refused "${offer.name}".`, {
+    hint: 'Somebody there said no, or nobody was there to ask: "udp-tool serve --inbox FOLDER --accept NAME" takes it without asking.',
   });
 }
 
-function failed(name: string): UdpToolError {
-  return new UdpToolError('failed', `"${name}" could not take all of it.`, {
+function takesNothing({ name }: RemotePeer): UdpToolError {
+  return new UdpToolError('push-refused', `"${name}" takes nothing that is pushed.`, {
+    hint: 'There: udp-tool serve --inbox FOLDER, and --accept NAME to take it without asking.',
+  });
+}
+
+function failed({ name }: RemotePeer, offer: Offer): UdpToolError {
+  return new UdpToolError('failed', `"${name}" could not take all of "${offer.name}".`, {
     hint: 'Its "serve" says why. Run the same command again: it goes on where it stopped.',
   });
 }
 
-function noAnswer(name: string): UdpToolError {
+function noAnswerAtAll({ name }: RemotePeer): UdpToolError {
+  return new UdpToolError('no-answer', `"${name}" does not answer.`, {
+    hint: `See why: udp-tool doctor ${name}`,
+  });
+}
+
+function noAnswer({ name }: RemotePeer): UdpToolError {
   return new UdpToolError('no-answer', `"${name}" does not answer any more.`, {
     hint: 'Run the same command again: it goes on where it stopped.',
   });

@@ -41,6 +41,7 @@ describe.concurrent('share, files and get', () => {
       'photos/sub/été ☀.txt': 'summer',
       'photos/empty': '',
       'photos/hollow': null,
+      hollow: null,
     };
     const { lab, pi, mac } = await sharing(tree);
     await using _lab = lab;
@@ -50,6 +51,7 @@ describe.concurrent('share, files and get', () => {
       files: [
         { name: 'big.bin', kind: 'file', size: 3_000_000, files: 1, peers: ['pi'] },
         { name: 'photos', kind: 'folder', size: 16, files: 3, peers: ['pi'] },
+        { name: 'hollow', kind: 'folder', size: 0, files: 0, peers: ['pi'] },
       ],
     });
     expect((await mac.run('files --no-lan pi')).stdout).toMatch(/^[0-9a-f]{12} +3\.0 MB {2}big\.bin {2}pi$/m);
@@ -62,7 +64,8 @@ describe.concurrent('share, files and get', () => {
     expect(await described(join(mac.home, 'photos'))).toEqual(
       await described(join(pi.home, 'offered/photos')),
     );
-    expect((await readdir(mac.home)).sort()).toEqual(['big.bin', 'key-folder', 'photos']);
+    expect((await mac.run('get --no-lan hollow')).code).toBe(0);
+    expect((await readdir(mac.home)).sort()).toEqual(['big.bin', 'hollow', 'key-folder', 'photos']);
   });
 
   test('by the beginning of its id, under another name, into a folder, to stdout', async () => {
@@ -162,6 +165,21 @@ describe.concurrent('who may', () => {
     expect([refused.code, JSON.parse(refused.stdout).error.code]).toEqual([3, 'not-offered']);
   });
 
+  test('keys are never offered, wherever they lie', async () => {
+    await using lab = await Lab.open();
+    const pi = await lab.machine('pi');
+    const mac = await lab.machine('mac');
+    await pi.trust(mac);
+    await plant(join(pi.home, 'home'), { 'config/udp-tool/secret.key': 'a secret', 'config/other.txt': 'x' });
+    for (const path of ['home/config/udp-tool', 'home/config/udp-tool/secret.key']) {
+      const refused = await pi.run('share --json --no-lan --port 0', path);
+      expect([refused.code, JSON.parse(refused.stdout).error.code]).toEqual([2, 'bad-usage']);
+    }
+    await share(pi, mac, 'home/config');
+    expect((await mac.run('get --no-lan config')).code).toBe(0);
+    expect(await readdir(join(mac.home, 'config'), { recursive: true })).toEqual(['other.txt', 'udp-tool']);
+  });
+
   test('a machine that serves no files says so', async () => {
     await using lab = await Lab.open();
     const { mac } = await lab.pair('--no-lan');
@@ -207,7 +225,7 @@ describe.concurrent('push', () => {
     const { pi, mac, server } = await lab.pair('--no-lan', '--inbox', 'inbox');
     await writeFile(join(mac.home, 'a.txt'), 'a');
     const { code, stderr } = await mac.run('push --no-lan a.txt');
-    expect([code, stderr]).toMatchObject([3, expect.stringContaining('"pi" does not take it.')]);
+    expect([code, stderr]).toMatchObject([3, expect.stringContaining('"pi" refused "a.txt".')]);
     expect(await server.event('push-refused')).toMatchObject({ peer: 'mac', name: 'a.txt' });
     expect(await readdir(join(pi.home, 'inbox'))).toEqual([]);
   });

@@ -201,7 +201,7 @@ test('what cannot be shared is refused', async () => {
   await plant(source, { file: patterned(10 * CHUNK_BYTES), 'back\\slash': '' });
   await expect(shelf.add('/dev/null')).rejects.toMatchObject({ code: 'bad-usage' });
   await expect(shelf.add(join(source, 'back\\slash'))).rejects.toMatchObject({ code: 'bad-usage' });
-  await expect(shelf.add(join(source, 'nothing'))).rejects.toMatchObject({ code: 'failed' });
+  await expect(shelf.add(join(source, 'nothing'))).rejects.toMatchObject({ code: 'bad-usage' });
   const stop = new AbortController();
   const added = shelf.add(source, { signal: stop.signal, onProgress: () => stop.abort() });
   await expect(added).rejects.toMatchObject({ code: 'aborted' });
