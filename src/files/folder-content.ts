@@ -217,10 +217,11 @@ export class FolderContent {
     const id = toHex(active.entry.id);
     const same = this.#active.get(id) ?? [];
     if (!same.includes(active)) return;
-    await this.#settle(active);
+    // Before anything is waited for, or another of them would end it too.
     const others = same.filter((one) => one !== active);
     if (others.length === 0) this.#active.delete(id);
     else this.#active.set(id, others);
+    await this.#settle(active);
     this.#activeCount--;
   }
 

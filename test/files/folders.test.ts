@@ -46,6 +46,28 @@ test('a folder arrives as it is: structure, names, times, run bits, empty ones',
   expect((await readdir(folder.path)).sort()).toEqual(['copy', 'source', 'state']);
 });
 
+test('the last pieces of files may come at once: each file ends once', async () => {
+  await using folder = await TemporaryFolder.make();
+  const source = join(folder.path, 'source');
+  await plant(source, { one: patterned(4 * CHUNK_BYTES), other: patterned(5 * CHUNK_BYTES, 2) });
+  const shelf = await Shelf.open({ stateDir: join(folder.path, 'state') });
+  const { offer } = await shelf.add(source);
+  const download = await Download.open({ offer, into: folder.path, name: 'copy', conflict: 'fail' });
+  while (!download.isComplete) {
+    const accepting: Promise<unknown>[] = [];
+    for (let wanted = download.next(); wanted !== null; wanted = download.next()) {
+      const bytes = await shelf.read('anybody', wanted.subject);
+      if (bytes !== null) accepting.push(download.accept(wanted.subject, bytes));
+    }
+    if (accepting.length === 0) throw new Error('nothing more can be asked for');
+    await Promise.all(accepting);
+  }
+  expect(download.progress).toMatchObject({ doneBytes: offer.size, doneFiles: 2 });
+  await download.finish();
+  expect(await described(join(folder.path, 'copy'))).toEqual(await described(source));
+  await shelf.close();
+});
+
 test('what cannot be sent is skipped, and said', async () => {
   await using folder = await TemporaryFolder.make();
   const source = join(folder.path, 'source');
