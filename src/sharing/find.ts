@@ -4,6 +4,7 @@ import { UdpToolError } from '../errors.ts';
 import type { Offer } from '../files/offer.ts';
 import type { RemotePeer } from '../remote-peer.ts';
 import { decodeOffers, MAX_LIST_BYTES, OFFERS } from './offer-list.ts';
+import { within } from './within.ts';
 
 /** An offer, and all who have the same. */
 export interface Found {
@@ -21,13 +22,9 @@ export interface FindOptions {
  * @throws UdpToolError `no-answer`, `not-offered` where it offers no files to anybody, `name-not-found`, `failed`
  */
 export async function offersOf(peer: RemotePeer, { timeoutMs, signal }: FindOptions): Promise<Offer[]> {
-  const late = AbortSignal.timeout(timeoutMs);
-  const result = await peer.ask({
-    subject: OFFERS,
-    maxBytes: MAX_LIST_BYTES,
-    patienceMs: timeoutMs,
-    signal: signal === undefined ? late : AbortSignal.any([signal, late]),
-  });
+  const result = await within(timeoutMs, signal, (late) =>
+    peer.ask({ subject: OFFERS, maxBytes: MAX_LIST_BYTES, patienceMs: timeoutMs, signal: late }),
+  );
   if (!result.ok) {
     if (result.reason === 'lost' || (result.reason === 'refused' && result.code === 'busy')) {
       throw new UdpToolError('no-answer', `"${peer.name}" does not answer.`, {

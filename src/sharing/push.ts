@@ -5,6 +5,7 @@ import type { Offer } from '../files/offer.ts';
 import type { RemotePeer } from '../remote-peer.ts';
 import { askToTake } from './offer-list.ts';
 import { decodePushState, MAX_PUSH_STATE_BYTES, type PushState } from './push-state.ts';
+import { within } from './within.ts';
 
 export interface PushOptions {
   readonly signal: AbortSignal;
@@ -32,12 +33,15 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
   let heardAt: number | null = null;
   for (;;) {
     const askedAt = now();
-    const result = await peer.ask({
-      subject: askToTake(offer),
-      maxBytes: MAX_PUSH_STATE_BYTES,
-      patienceMs: 5_000,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(heardAt === null ? firstAnswerMs : patienceMs)]),
-    });
+    const waitMs = heardAt === null ? firstAnswerMs : patienceMs;
+    const result = await within(waitMs, signal, (late) =>
+      peer.ask({
+        subject: askToTake(offer),
+        maxBytes: MAX_PUSH_STATE_BYTES,
+        patienceMs: 5_000,
+        signal: late,
+      }),
+    );
     if (signal.aborted) throw new UdpToolError('aborted', 'The push was stopped.', { cause: signal.reason });
     const state = result.ok ? decodePushState(result.bytes) : null;
     if (state !== null) {
@@ -49,7 +53,7 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
     const isReset = !result.ok && result.reason === 'refused' && result.code !== 'busy';
     if (state?.state === 'refused') throw refused(peer, offer);
     if (isReset) throw takesNothing(peer);
-    if (heardAt === null && now() - beganAt > firstAnswerMs) throw noAnswerAtAll(peer);
+    if (heardAt === null && now() - beganAt >= firstAnswerMs - 1) throw noAnswerAtAll(peer);
     if (now() - (heardAt ?? beganAt) > patienceMs) throw noAnswer(peer);
     const leastMs = state === null || state.state === 'busy' ? RETRY_MS : LEAST_MS - (now() - askedAt);
     if (leastMs > 0) await sleep(leastMs);

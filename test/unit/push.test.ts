@@ -21,6 +21,7 @@ function pushTo(ask: (signal: AbortSignal) => Promise<StreamResult>, signal: Abo
   return push(peer as unknown as RemotePeer, offer, {
     signal,
     now: () => performance.now(),
+    firstAnswerMs: 200,
     patienceMs: 200,
   });
 }
