@@ -37,6 +37,7 @@ const values: Values = async (name, given) => {
   } catch {
     return []; // completion is silent; the command itself says what is wrong
   }
+  if (name === 'path') return 'file'; // or a folder: shells complete those on the way too
   return name === 'file' || name === 'dir' ? name : null;
 };
 

@@ -158,6 +158,14 @@ describe.concurrent('completion', () => {
     expect(await candidatesOf(mac, '')).toBe('good\tRed\ufffd[31m and two lines\n');
   });
 
+  test('of paths are left to the shell', async () => {
+    await using lab = await Lab.open();
+    const mac = await lab.machine('mac');
+    for (const line of ['share', 'push', 'get -o'])
+      expect((await mac.run(`complete -- ${line}`, 'x')).stdout).toBe(':file\n');
+    expect((await mac.run('complete -- serve --share', 'x')).stdout).toBe(':dir\n');
+  });
+
   test('is silent where the peer does not answer, the key is not there, or the book is broken', async () => {
     await using lab = await Lab.open();
     const [pi, mac, blank] = [await lab.machine('pi'), await lab.machine('mac'), await lab.blank('blank')];
