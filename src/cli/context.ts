@@ -21,22 +21,25 @@ export function hashFolder(store: KeyStore): string {
   return join(messageFolder(store), 'hashes');
 }
 
+/** @throws UdpToolError `unknown-peer` */
+export function peerNamed(peers: readonly PeerOptions[], wanted: string): PeerOptions {
+  const peer = peers.find(({ name }) => name === wanted);
+  if (peer !== undefined) return peer;
+  throw new UdpToolError('unknown-peer', `No peer is called "${wanted}".`, {
+    hint:
+      peers.length === 0
+        ? 'There is none yet: add one with "udp-tool peer add NAME KEY --at HOST:PORT".'
+        : `There are: ${peers.map(({ name }) => name).join(', ')}.`,
+  });
+}
+
 /** The peer that is meant: the one named, else the only one with an address. */
 export function choosePeer(
   peers: readonly PeerOptions[],
   to: string | undefined,
   how = '--to NAME',
 ): PeerOptions {
-  if (to !== undefined) {
-    const peer = peers.find(({ name }) => name === to);
-    if (peer !== undefined) return peer;
-    throw new UdpToolError('unknown-peer', `No peer is called "${to}".`, {
-      hint:
-        peers.length === 0
-          ? 'There is none yet: add one with "udp-tool peer add NAME KEY --at HOST:PORT".'
-          : `There are: ${peers.map(({ name }) => name).join(', ')}.`,
-    });
-  }
+  if (to !== undefined) return peerNamed(peers, to);
   const askable = peers.filter(({ at }) => at !== undefined);
   const [only] = askable;
   if (only !== undefined && askable.length === 1) return only;

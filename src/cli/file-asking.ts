@@ -9,7 +9,7 @@ import {
   type UdpEndpoint,
   UdpToolError,
 } from '../index.ts';
-import { type KeyOptions, messageFolder, openKeyStore } from './context.ts';
+import { type KeyOptions, messageFolder, openKeyStore, peerNamed } from './context.ts';
 import { FindPaths } from './find-paths.ts';
 import { note } from './output.ts';
 
@@ -103,15 +103,7 @@ export class FileAsking implements AsyncDisposable {
 }
 
 function choose(peers: readonly PeerOptions[], names: readonly string[], lan: boolean): PeerOptions[] {
-  if (names.length > 0) {
-    return names.map((name) => {
-      const peer = peers.find((one) => one.name === name);
-      if (peer !== undefined) return peer;
-      throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
-        hint: `There are: ${peers.map((one) => one.name).join(', ')}.`,
-      });
-    });
-  }
+  if (names.length > 0) return names.map((name) => peerNamed(peers, name));
   // Where none has an address, they can be in the local network only.
   if (peers.some(({ at }) => at !== undefined) || (lan && peers.length > 0)) return [...peers];
   throw new UdpToolError('unknown-peer', 'There is no peer with an address to ask.', {

@@ -18,6 +18,7 @@ import {
   type KeyOptions,
   messageFolder,
   openKeyStore,
+  peerNamed,
 } from './context.ts';
 import { FindPaths } from './find-paths.ts';
 import { bookOf, followBook } from './follow-book.ts';
@@ -133,15 +134,7 @@ function tellSharing(addresses: readonly string[], offers: readonly Offer[], opt
 /** @throws UdpToolError `unknown-peer` */
 function keysOf(peers: readonly PeerOptions[], names: readonly string[]): string[] | undefined {
   if (names.length === 0) return undefined;
-  return names.map((name) => {
-    const peer = peers.find((one) => one.name === name);
-    if (peer === undefined) {
-      throw new UdpToolError('unknown-peer', `No peer is called "${name}".`, {
-        hint: 'See the peers with "udp-tool peer list".',
-      });
-    }
-    return peer.publicKey.toString();
-  });
+  return names.map((name) => peerNamed(peers, name).publicKey.toString());
 }
 
 function explainTakenPort(error: unknown): never {

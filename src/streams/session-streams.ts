@@ -243,7 +243,7 @@ export class SessionStreams {
 
   #onLost({ frames, bytes }: Content): void {
     this.size.onLost(bytes);
-    for (const frame of frames) this.#lost(frame);
+    for (const frame of frames) this.#repeat(frame);
   }
 
   #acked(frame: Frame): void {
@@ -253,14 +253,6 @@ export class SessionStreams {
     const { stream } = frame;
     stream.onAcked(frame);
     if (stream.isDone) this.#forget(stream);
-  }
-
-  #lost(frame: Frame): void {
-    if (frame.kind !== 'piece') {
-      this.#repeat(frame);
-      return;
-    }
-    this.#repeatPiece(frame);
   }
 
   #forget(answer: OutgoingStream | undefined): void {
@@ -277,7 +269,12 @@ export class SessionStreams {
     if (stream.hasMore) this.#resending.add(stream);
   }
 
+  /** It is lost, or may be. */
   #repeat(frame: Frame): void {
+    if (frame.kind === 'piece') {
+      this.#repeatPiece(frame);
+      return;
+    }
     if (frame === PROBE || this.#small.includes(frame)) return;
     if (frame.kind === 'ask' && (frame.asked.isHeard || !this.#asked.has(frame.asked.id))) return;
     this.#small.push(frame);
@@ -286,14 +283,17 @@ export class SessionStreams {
   // Time
 
   nextTimeout(): number {
-    return Math.min(this.recovery.nextTimeout(), this.#asked.size > 0 ? this.#silenceAt() : Infinity);
+    return Math.min(
+      this.recovery.nextTimeout(),
+      this.#asked.size > 0 ? this.#silenceAt() : Number.POSITIVE_INFINITY,
+    );
   }
 
   timeout(now: number): void {
     if (this.recovery.nextTimeout() <= now) {
       const due = this.recovery.timeout(now);
       for (const content of due.lost) this.#onLost(content);
-      for (const { frames } of due.probes) for (const frame of frames) this.#probe(frame);
+      for (const { frames } of due.probes) for (const frame of frames) this.#repeat(frame);
       // What those datagrams held may be wanted no more; whether anybody is there is still the question.
       if (due.probes.length > 0 && !this.hasSomethingToSend) this.#small.push(PROBE);
     }
@@ -307,14 +307,6 @@ export class SessionStreams {
 
   #silenceAt(): number {
     return this.#heardAt + SILENCE_MS;
-  }
-
-  #probe(frame: Frame): void {
-    if (frame.kind !== 'piece') {
-      this.#repeat(frame);
-      return;
-    }
-    this.#repeatPiece(frame);
   }
 
   // Sending

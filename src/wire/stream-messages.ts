@@ -4,7 +4,7 @@ import { beginArray, endArray, frontOf, putUint } from './cbor-heads.ts';
 
 export const StreamMessageType = { ACK: 12, ASK: 13, STREAM: 14, LAST: 15, RESET: 16, STOP: 17 } as const;
 
-/** An ACK tells of so many ranges at most. */
+/** An ACK tells of so many ranges at most: the newest. */
 export const MAX_ACK_RANGES = 32;
 /** What stands before the bytes of a STREAM or LAST, at most: array, type, stream, offset, head of the bytes. */
 export const MAX_PIECE_HEAD_BYTES: number = 1 + 1 + 5 + 5 + 3;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isWellFormed, MAX_ACK_RANGES, ReceivedCounters } from '../../src/streams/recovery/acks.ts';
+import { isWellFormed, ReceivedCounters } from '../../src/streams/recovery/acks.ts';
+import { MAX_ACK_RANGES } from '../../src/wire/stream-messages.ts';
 
 test('an ACK says exactly what came, its newest ranges, whatever the order', () => {
   const arrivals = fc.uniqueArray(fc.nat({ max: 400 }), { maxLength: 300 });

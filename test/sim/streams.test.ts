@@ -96,14 +96,12 @@ describe('what is asked for comes', () => {
   test('to the side that did not begin the session, by the client instance that it heard of', () => {
     const { network, client, server } = set();
     let route: bigint | null = null;
-    const { server: asker, client: giver } = { server, client };
-    void giver;
     const request = client.request('echo', ['hello']);
     network.run(500);
     expect(request.outcome?.ok).toBe(true);
-    const [session] = asker.machine.endpoint.sessionsWith(asker.peer(), network.now);
+    const [session] = server.machine.endpoint.sessionsWith(server.peer(), network.now);
     if (session?.role === 'responder') route = session.process;
-    const asked = ask(asker, network, ['anything'], CHUNK, route);
+    const asked = ask(server, network, ['anything'], CHUNK, route);
     network.run(500);
     expect(asked.result).toEqual({ ok: false, reason: 'refused', code: 'unknown' });
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ACK_DELAY_MS, MAX_ACK_RANGES, ReceivedCounters } from '../../src/streams/recovery/acks.ts';
+import { ACK_DELAY_MS, ReceivedCounters } from '../../src/streams/recovery/acks.ts';
+import { MAX_ACK_RANGES } from '../../src/wire/stream-messages.ts';
 
 function came(...counters: number[]): ReceivedCounters {
   const received = new ReceivedCounters();

@@ -1,7 +1,6 @@
 /** Which datagrams came: what an ACK says, and who gathers it at the receiving side. */
+import { MAX_ACK_RANGES } from '../../wire/stream-messages.ts';
 
-/** An ACK can say no more than this many ranges: the newest. */
-export const MAX_ACK_RANGES = 32;
 /** Where datagrams overtake each other, gaps close again and older ranges can be said after all. */
 const REMEMBERED_RANGES = 128;
 /** The longest that a receiver waits for company before it acknowledges. */
