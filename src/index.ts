@@ -19,6 +19,9 @@ export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './fil
 export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';
 export type { Skipped } from './files/walk.ts';
+export { FindPaths, type FindPathsOptions } from './find-paths.ts';
+export { type Book, type BookFollower, bookChanges, bookOf, followBook } from './follow-book.ts';
+export { jsonReplacer, jsonSafe } from './json-value.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
 export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
 export { LastSeen, type Sighting } from './last-seen.ts';
@@ -110,7 +113,14 @@ export type { PushState } from './sharing/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
 export type { SourceLoss } from './sharing/source.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
-export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
+export {
+  addressesOfThisMachine,
+  nameOfThisMachine,
+  peerAddLine,
+  type ReadAddLine,
+  readPeerAddLine,
+  shellWord,
+} from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';
 export { takeInheritedSockets } from './transport/inherited-sockets.ts';
 export type { ProbeResult } from './transport/probe.ts';

@@ -1,7 +1,8 @@
 /** What other machines need to know of this one: a name, where it is reached, and the line that adds it there. */
 import { hostname, networkInterfaces } from 'node:os';
-import type { PublicKey } from './crypto/keys.ts';
-import { isPeerName } from './peer-name.ts';
+import { PublicKey } from './crypto/keys.ts';
+import { UdpToolError } from './errors.ts';
+import { checkPeerName, isPeerName } from './peer-name.ts';
 
 type Family = 'IPv4' | 'IPv6';
 
@@ -44,4 +45,32 @@ export interface AddLineOptions {
 /** An address as a word of a command line: a shell takes the brackets of IPv6 for a pattern. */
 export function shellWord(address: string): string {
   return /^[\w.:%-]+$/.test(address) ? address : `'${address}'`;
+}
+
+/** What such a line says, or a public key alone. */
+export interface ReadAddLine {
+  readonly name?: string;
+  readonly publicKey: PublicKey;
+  readonly at?: string;
+}
+
+/**
+ * Reads what {@link peerAddLine} makes, as somebody pasted or scanned it, with or without the words before the key.
+ * @throws UdpToolError `bad-key`, `bad-usage`
+ */
+export function readPeerAddLine(text: string): ReadAddLine {
+  const words = text.trim().replaceAll("'", '').split(/\s+/);
+  const keyAt = words.findIndex((word) => word.startsWith('udp1'));
+  const publicKey = PublicKey.parse(words[Math.max(0, keyAt)] ?? '');
+  const before = words.slice(0, keyAt);
+  const after = words.slice(keyAt + 1);
+  const name = before.at(-1) === 'add' ? undefined : before.at(-1);
+  if (name !== undefined) checkPeerName(name);
+  const [option, at, ...rest] = after;
+  if (after.length > 0 && (option !== '--at' || at === undefined || rest.length > 0)) {
+    throw new UdpToolError('bad-usage', 'Behind the key stands something that cannot be read.', {
+      hint: 'Paste the line as the other machine shows it: udp-tool peer add NAME KEY --at HOST:PORT',
+    });
+  }
+  return { ...(name !== undefined && { name }), publicKey, ...(at !== undefined && { at }) };
 }

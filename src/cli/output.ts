@@ -9,7 +9,7 @@
  * - A secret key that somebody pasted in the wrong place is not repeated.
  */
 import { clearLine, cursorTo, type Interface } from 'node:readline';
-import type { CborValue, UdpToolError } from '../index.ts';
+import { type CborValue, jsonReplacer, type UdpToolError } from '../index.ts';
 
 /** A line of data. */
 export function data(line: string): void {
@@ -31,12 +31,7 @@ export function toStdout(bytes: Uint8Array, onGone: () => void): Promise<void> {
 
 /** One JSON object on a line. */
 export function json(value: unknown): void {
-  data(JSON.stringify(value, jsonValue).replace(UNPRINTABLE, escaped));
-}
-
-/** `undefined` has no place in JSON. */
-export function jsonSafe(value: CborValue): CborValue {
-  return value === undefined ? null : value;
+  data(JSON.stringify(value, jsonReplacer).replace(UNPRINTABLE, escaped));
 }
 
 /** A line for the person. */
@@ -130,18 +125,11 @@ const UNPRINTABLE = /[^\P{C}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu;
 function renderInline(value: CborValue): string {
   if (typeof value === 'string') return printable(value);
   if (value === undefined) return '';
-  return typeof value === 'object' ? printable(JSON.stringify(value, jsonValue)) : String(value);
+  return typeof value === 'object' ? printable(JSON.stringify(value, jsonReplacer)) : String(value);
 }
 
 function isObject(value: CborValue): value is { readonly [key: string]: CborValue } {
   return (
     typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && !Array.isArray(value)
   );
-}
-
-/** Bytes as base64; numbers that JSON lacks as their names. */
-function jsonValue(_key: string, value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
-  return value;
 }

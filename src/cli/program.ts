@@ -8,6 +8,7 @@ import { addDoctor } from './doctor.ts';
 import { EXIT_MEANINGS } from './exit-code.ts';
 import { addFiles } from './files.ts';
 import { addGet } from './get.ts';
+import { addGui } from './gui.ts';
 import { addInbox } from './inbox.ts';
 import { addKeygen } from './keygen.ts';
 import { examplesForHelp } from './manual.ts';
@@ -41,6 +42,7 @@ const VERBS = [
   addFiles,
   addGet,
   addPush,
+  addGui,
   addShell,
   addPing,
   addDoctor,

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { ask } from '../index.ts';
+import { ask, jsonSafe } from '../index.ts';
 import { Asking } from './asking.ts';
 import { interruption, type KeyOptions } from './context.ts';
 import { renderAnswer } from './help-table.ts';
 import { keysOption, timeoutOption, toOption } from './options.ts';
-import { data, json, jsonSafe } from './output.ts';
+import { data, json } from './output.ts';
 
 interface SendOptions extends KeyOptions {
   readonly to?: string;

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { WatchEvent } from '../index.ts';
+import { jsonSafe, type WatchEvent } from '../index.ts';
 import { Asking } from './asking.ts';
 import { interruption, type KeyOptions } from './context.ts';
 import { renderAnswer } from './help-table.ts';
 import { count, interval, keysOption, timeoutOption, toOption } from './options.ts';
-import { data, json, jsonSafe, note, printable } from './output.ts';
+import { data, json, note, printable } from './output.ts';
 
 interface WatchCliOptions extends KeyOptions {
   readonly to?: string;

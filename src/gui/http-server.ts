@@ -1,0 +1,250 @@
+/** The page, and its API, by HTTP on loopback: each request is refused here unless it is the page's own. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { UdpToolError } from '../index.ts';
+import { type Action, Input } from './action.ts';
+import type { Asset } from './assets.ts';
+import type { Door, SessionSecrets } from './door.ts';
+import { isHostAllowed, isReadAllowed, isWriteAllowed } from './gatekeeper.ts';
+import type { LiveHub } from './live.ts';
+
+export interface HttpServerOptions {
+  readonly door: Door;
+  readonly hub: LiveHub;
+  readonly actions: readonly Action[];
+  /** By path: `/`, `/app.js`. */
+  readonly assets: ReadonlyMap<string, Asset>;
+  readonly isReadOnly: boolean;
+}
+
+export const PAGE_KEY_HEADER = 'x-page-key';
+const LOOPBACK = '127.0.0.1';
+const MAX_BODY_BYTES = 256 * 1024;
+/** So that a proxy, or the page, sees that the connection lives; and the end of an idle session is noticed. */
+const HEARTBEAT_MS = 15_000;
+/** A page that reads so slowly is let go, and comes back for the state of then. */
+const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
+
+/** Nothing from elsewhere, nothing inline, nobody's frame, and no text that becomes markup. */
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; media-src blob:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(self), microphone=(), geolocation=()',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+} as const;
+
+/** Answers with that status, and a JSON object that says why. */
+class Refusal extends Error {
+  readonly status: number;
+  readonly code: string;
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export class HttpServer implements AsyncDisposable {
+  readonly #options: HttpServerOptions;
+  readonly #actions: ReadonlyMap<string, Action>;
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
+
+  private constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#actions = new Map(options.actions.map((action) => [action.name, action]));
+  }
+
+  /**
+   * @param port 0 for any free one
+   * @throws UdpToolError `port-in-use`, `no-permission`
+   */
+  static async open(options: HttpServerOptions, port: number): Promise<HttpServer> {
+    const http = new HttpServer(options);
+    await new Promise<void>((done, fail) => {
+      http.#server.once('error', (cause: NodeJS.ErrnoException) =>
+        fail(
+          new UdpToolError(
+            cause.code === 'EADDRINUSE' ? 'port-in-use' : 'no-permission',
+            `The page cannot be served at TCP port ${port}: ${cause.message}`,
+            { cause, hint: 'Choose another with --web-port, or leave it away.' },
+          ),
+        ),
+      );
+      http.#server.listen(port, LOOPBACK, done);
+    });
+    http.#server.on('error', () => {}); // of a connection, which is its own loss
+    return http;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((done) => this.#server.close(done));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    response.on('error', () => {}); // it went away
+    try {
+      if (!isHostAllowed(request.headers)) throw new Refusal(421, 'wrong-host', 'This is not that host.');
+      const { pathname } = new URL(request.url ?? '/', 'http://page');
+      if (pathname.startsWith('/api/')) await this.#answerApi(request, response, pathname.slice(5));
+      else this.#answerAsset(request, response, pathname);
+    } catch (error) {
+      if (response.headersSent || response.destroyed) response.destroy();
+      else sendError(response, error);
+    }
+  }
+
+  #answerAsset(request: IncomingMessage, response: ServerResponse, path: string): void {
+    const asset = this.#options.assets.get(path);
+    if (asset === undefined) throw new Refusal(404, 'not-found', 'There is nothing.');
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      throw new Refusal(405, 'bad-method', 'It can only be read.');
+    response.setHeader('etag', asset.etag);
+    response.setHeader('cache-control', 'no-cache');
+    response.setHeader('vary', 'accept-encoding');
+    if (request.headers['if-none-match'] === asset.etag) {
+      response.writeHead(304).end();
+      return;
+    }
+    const isPacked = /\bgzip\b/.test(String(request.headers['accept-encoding']));
+    const body = isPacked ? asset.gzip : asset.body;
+    response.writeHead(200, {
+      'content-type': asset.type,
+      'content-length': body.length,
+      ...(isPacked && { 'content-encoding': 'gzip' }),
+    });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  async #answerApi(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
+    const { door } = this.#options;
+    response.setHeader('cache-control', 'no-store');
+    const isWrite = request.method === 'POST';
+    if (!(isWrite ? isWriteAllowed(request.headers) : isReadAllowed(request.headers)))
+      throw new Refusal(403, 'other-origin', 'That came from another page.');
+    if (isWrite && name === 'enter') {
+      await this.#enter(request, response);
+      return;
+    }
+    const secrets = this.#secretsOf(request);
+    if (secrets === null || !door.isOpenTo(secrets))
+      throw new Refusal(401, 'not-entered', 'Open the link that udp-tool shows.');
+    if (!isWrite) {
+      if (request.method !== 'GET' || name !== 'events')
+        throw new Refusal(404, 'not-found', 'There is nothing.');
+      this.#stream(request, response, secrets);
+      return;
+    }
+    const input = new Input(await readJson(request));
+    if (name === 'used') door.used(secrets);
+    if (name === 'leave') door.leave(secrets);
+    if (name === 'used' || name === 'leave') {
+      sendJson(response, 200, {});
+      return;
+    }
+    const action = this.#actions.get(name);
+    if (action === undefined) throw new Refusal(404, 'not-found', 'There is nothing.');
+    if (this.#options.isReadOnly && action.isRead !== true)
+      throw new Refusal(403, 'read-only', 'This page may only look: udp-tool was started with --read-only.');
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    sendJson(response, 200, (await action.run(input, gone.signal)) ?? {});
+  }
+
+  async #enter(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const token = new Input(await readJson(request)).text('token', 100);
+    const secrets = this.#options.door.enter(token);
+    if (secrets === null)
+      throw new Refusal(
+        401,
+        'bad-token',
+        'That link was used, or is too old: udp-tool shows a new one at Enter.',
+      );
+    // Lax would do for reads; Strict is what a page needs that nobody links to. No Secure: there is no TLS on loopback.
+    response.setHeader(
+      'set-cookie',
+      `${this.#cookieName}=${secrets.cookie}; HttpOnly; SameSite=Strict; Path=/api/`,
+    );
+    sendJson(response, 200, { pageKey: secrets.pageKey });
+  }
+
+  /** With the port: cookies are the host's, and each port has a page of its own. */
+  get #cookieName(): string {
+    return `udp-tool-${this.port}`;
+  }
+
+  #secretsOf({ headers }: IncomingMessage): SessionSecrets | null {
+    const pageKey = headers[PAGE_KEY_HEADER];
+    const cookies = (headers.cookie ?? '').split('; ').map((one) => one.split('='));
+    const cookie = cookies.find(([name]) => name === this.#cookieName)?.[1];
+    return typeof pageKey === 'string' && cookie !== undefined ? { cookie, pageKey } : null;
+  }
+
+  /** Server-sent events (WHATWG HTML §9.2). */
+  #stream(request: IncomingMessage, response: ServerResponse, secrets: SessionSecrets): void {
+    const { door, hub } = this.#options;
+    request.socket.setNoDelay();
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const stop = hub.follow((updates) => {
+      if (response.writableLength > MAX_BACKLOG_BYTES) response.destroy();
+      else response.write(`data: ${JSON.stringify(updates)}\n\n`);
+    });
+    const timer = setInterval(() => {
+      if (door.isOpenTo(secrets)) response.write(':\n\n');
+      else response.end();
+    }, HEARTBEAT_MS).unref();
+    response.once('close', () => {
+      clearInterval(timer);
+      stop();
+    });
+  }
+}
+
+/** A form of another site cannot send this type without asking first, which is never answered. */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  if (!/^application\/json(?:;|$)/.test(request.headers['content-type'] ?? ''))
+    throw new Refusal(415, 'not-json', 'Only JSON is taken.');
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) throw new Refusal(413, 'too-large', 'That is too long.');
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    throw new Refusal(400, 'not-json', 'That is no JSON.');
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = JSON.stringify(value);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...(status === 421 || status === 413 ? { connection: 'close' } : {}),
+  });
+  response.end(body);
+}
+
+function sendError(response: ServerResponse, error: unknown): void {
+  if (error instanceof Refusal) {
+    sendJson(response, error.status, { error: { code: error.code, message: error.message } });
+  } else if (error instanceof UdpToolError) {
+    const { code, message, hint } = error;
+    sendJson(response, 422, { error: { code, message, ...(hint !== undefined && { hint }) } });
+  } else {
+    sendJson(response, 500, { error: { code: 'failed', message: 'A defect of udp-tool.' } });
+  }
+}

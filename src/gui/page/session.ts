@@ -1,0 +1,69 @@
+/** The page's side of the door: the key that it keeps, and what it asks of udp-tool. */
+import type { ErrorView } from '../api.ts';
+
+const PAGE_KEY = 'page-key';
+const PAGE_KEY_HEADER = 'x-page-key';
+
+/** What udp-tool refused, or that it is not there. */
+export class CallError extends Error implements ErrorView {
+  readonly code: string;
+  readonly hint?: string;
+
+  constructor({ code, message, hint }: ErrorView) {
+    super(message);
+    this.code = code;
+    if (hint !== undefined) this.hint = hint;
+  }
+}
+
+/** @throws CallError */
+export async function call<Result = object>(
+  name: string,
+  body: object = {},
+  signal?: AbortSignal,
+): Promise<Result> {
+  let response: Response;
+  try {
+    response = await fetch(`/api/${name}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...keyHeader() },
+      body: JSON.stringify(body),
+      ...(signal && { signal }),
+    });
+  } catch {
+    throw new CallError({ code: 'no-answer', message: 'udp-tool does not run any more.' });
+  }
+  const answer = (await response.json()) as { readonly error?: ErrorView };
+  if (answer.error !== undefined) throw new CallError(answer.error);
+  return answer as Result;
+}
+
+/** Takes the one-time token out of the address, where it has one, so that nobody reads it there. */
+export async function enter(): Promise<void> {
+  const token = location.hash.slice(1);
+  if (token === '' || token.startsWith('/')) return;
+  history.replaceState(null, '', '#/');
+  const { pageKey } = await call<{ pageKey: string }>('enter', { token });
+  localStorage.setItem(PAGE_KEY, pageKey);
+}
+
+export async function leave(): Promise<void> {
+  await call('leave').catch(() => {}); // it may not run any more
+  localStorage.removeItem(PAGE_KEY);
+  location.reload();
+}
+
+export function keyHeader(): Record<string, string> {
+  const key = localStorage.getItem(PAGE_KEY);
+  return key === null ? {} : { [PAGE_KEY_HEADER]: key };
+}
+
+const USED_EVERY_MS = 60_000;
+let usedAt = 0;
+
+/** A person is here, which keeps the session open; told at most once a minute. */
+export function tellUsed(): void {
+  if (Date.now() - usedAt < USED_EVERY_MS) return;
+  usedAt = Date.now();
+  call('used').catch(() => {});
+}

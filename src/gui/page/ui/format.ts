@@ -1,0 +1,29 @@
+/** Numbers and times for people. */
+
+export function ms(value: number | null | undefined): string {
+  if (value == null) return '';
+  return value < 10
+    ? `${value.toFixed(2)} ms`
+    : value < 1000
+      ? `${value.toFixed(0)} ms`
+      : `${(value / 1000).toFixed(1)} s`;
+}
+
+export function clockTime(at: number): string {
+  return new Date(at).toLocaleTimeString();
+}
+
+/** How long ago, as of now. */
+export function ago(at: number | null, now = Date.now()): string {
+  if (at === null) return 'never';
+  const seconds = Math.round((now - at) / 1000);
+  if (seconds < 5) return 'now';
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.round(seconds / 3600)} h ago`;
+  return new Date(at).toLocaleDateString();
+}
+
+export function shortKey(key: string): string {
+  return `${key.slice(0, 9)}…${key.slice(-6)}`;
+}
