@@ -26,6 +26,17 @@ export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keysto
 export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
 export { LastSeen, type Sighting } from './last-seen.ts';
 export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';
+export type {
+  ChatMessage,
+  ConversationSummary,
+  IncomingChatMessage,
+  OutgoingChatMessage,
+} from './messages/conversation-file.ts';
+export {
+  type ConversationChange,
+  Conversations,
+  type ConversationsOptions,
+} from './messages/conversations.ts';
 export { Courier, type CourierOptions } from './messages/courier.ts';
 export { type Correspondent, deliver, fetchMail, keepFetching } from './messages/delivery.ts';
 export { isTime, MAX_TEXT_BYTES, type Message } from './messages/message.ts';

@@ -1,5 +1,6 @@
 /** Names of files that belong to a process: `lock-4711-98765-0123456789abcdef`. They outlive it when it is killed. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { hasSystemCode } from '../errors.ts';
 import { random } from '../transport/random.ts';
@@ -21,6 +22,25 @@ export async function isOwnerRunning(name: string): Promise<boolean | undefined>
     if (hasSystemCode(error, 'ESRCH')) return false;
   }
   return (await startOf(Number(pid))) === start;
+}
+
+/**
+ * Takes a folder for this process: of two that begin at once, at least one finds the other's lock and gives way. Locks of
+ * processes that died go.
+ * @returns the path of the lock, whose removal gives the folder back; null where another has it
+ * @throws what the file system says
+ */
+export async function lockFolder(path: string): Promise<string | null> {
+  const own = await markedName('lock');
+  await writeFile(join(path, own), '', { flag: 'wx', mode: 0o600 });
+  for (const name of await readdir(path)) {
+    const isRunning = name === own ? undefined : await isOwnerRunning(name);
+    if (isRunning === false) await rm(join(path, name), { force: true });
+    if (isRunning !== true) continue;
+    await rm(join(path, own), { force: true });
+    return null;
+  }
+  return join(path, own);
 }
 
 /** Killed, and not yet cleared away by whoever started it. */

@@ -40,6 +40,13 @@ interface Entry {
 
 type MessageRef = Pick<Message, 'peer' | 'id'>;
 
+/** A message in the outbox, without its text. */
+export interface Outgoing {
+  readonly peer: PublicKey;
+  readonly id: string;
+  readonly state: 'waiting' | 'discarded';
+}
+
 export class MessageStore {
   readonly #dir: string;
   readonly #key: AtRestKey;
@@ -90,6 +97,14 @@ export class MessageStore {
     const entries = await this.#failing('read the outbox', () => this.#entries('outbox'));
     const state = entries.filter(isOf(peer)).find((entry) => entry.id === id)?.state;
     return state === undefined || state === 'read' ? 'gone' : state;
+  }
+
+  /** What is in the outbox, in order: what waits, and of what was discarded the newest. No file is opened. */
+  async outgoing(): Promise<Outgoing[]> {
+    const entries = await this.#failing('read the outbox', () => this.#entries('outbox'));
+    return entries.flatMap(({ peer, id, state }) =>
+      state === 'read' ? [] : [{ peer: PublicKey.parse(peer), id, state }],
+    );
   }
 
   /** The peer has it: it waits no longer. */
@@ -264,8 +279,15 @@ export class MessageStore {
       if (state === 'read' && (await this.#sizeOf('inbox', file)) > 0)
         await truncate(this.#path('inbox', file)).catch(unlessGone);
     }
-    for (const { file, state } of await this.#entries('outbox')) {
-      if (state === 'discarded') await rm(this.#path('outbox', file), { force: true });
+    // Their names tell other processes that these were not delivered.
+    const discarded = new Map<string, number>();
+    for (const { file, peer, state } of (await this.#entries('outbox')).reverse()) {
+      if (state !== 'discarded') continue;
+      const count = (discarded.get(peer) ?? 0) + 1;
+      discarded.set(peer, count);
+      if (count > MAX_REMEMBERED) await rm(this.#path('outbox', file), { force: true });
+      else if ((await this.#sizeOf('outbox', file)) > 0)
+        await truncate(this.#path('outbox', file)).catch(unlessGone);
     }
   }
 
