@@ -19,6 +19,8 @@ export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './fil
 export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';
 export type { Skipped } from './files/walk.ts';
+export { FindPaths, type FindPathsOptions } from './find-paths.ts';
+export { type Book, type BookFollower, bookChanges, bookOf, followBook } from './follow-book.ts';
 export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
 export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
 export { LastSeen, type Sighting } from './last-seen.ts';
@@ -109,6 +111,7 @@ export { type PushOptions, push as pushOffer } from './sharing/push.ts';
 export type { PushState } from './sharing/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
 export type { SourceLoss } from './sharing/source.ts';
+export { WatchedOffers } from './sharing/watched-offers.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
 export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
 export type { Clock } from './transport/clock.ts';

@@ -1,6 +1,7 @@
 /** A peer that a verb asks: chosen from the book, with an endpoint for as long as the verb runs. */
 import {
   createEndpoint,
+  FindPaths,
   type KeyPair,
   type KeyStore,
   type PeerOptions,
@@ -11,7 +12,6 @@ import {
 import { choosePeer, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { explain } from './explain.ts';
 import { CommandFailure } from './failure.ts';
-import { FindPaths } from './find-paths.ts';
 import { note } from './output.ts';
 
 export class Asking implements AsyncDisposable {

@@ -1,6 +1,8 @@
 /** Peers that a verb asks for files, each of which may be away. */
+
 import {
   createEndpoint,
+  FindPaths,
   type KeyPair,
   type Offer,
   offersOf,
@@ -10,8 +12,8 @@ import {
   UdpToolError,
 } from '../index.ts';
 import { type KeyOptions, messageFolder, openKeyStore, peerNamed } from './context.ts';
-import { FindPaths } from './find-paths.ts';
 import { note } from './output.ts';
+import { tellRelayed } from './relayed.ts';
 
 /** Once one has answered with what is looked for, the others have so long. */
 const GRACE_MS = 1_000;
@@ -59,7 +61,7 @@ export class FileAsking implements AsyncDisposable {
       onTrouble: note,
     });
     const asked = chosen.map(({ name }) => endpoint.peer(name));
-    paths.tellRelayed(endpoint, options.json === true);
+    tellRelayed(endpoint, options.json === true);
     for (const peer of asked) paths.keepInReach(peer);
     return new FileAsking(keyPair, endpoint, asked, paths, names.length > 0);
   }

@@ -1,7 +1,9 @@
 /** `peers`: which peers can be reached now, and how. `peer list` tells what the book says, and asks nobody. */
+
 import type { Command } from 'commander';
 import {
   createEndpoint,
+  FindPaths,
   formatAddress,
   type PathInfo,
   type PathKind,
@@ -11,9 +13,9 @@ import {
 } from '../index.ts';
 import { interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { EXIT } from './exit-code.ts';
-import { FindPaths, relayedSentence } from './find-paths.ts';
 import { keysOption, lanOption, timeoutOption } from './options.ts';
 import { data, json, note } from './output.ts';
+import { relayedSentence } from './relayed.ts';
 
 interface PeersOptions extends KeyOptions {
   readonly timeout: number;

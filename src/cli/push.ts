@@ -1,7 +1,9 @@
 /** `push`: has a peer take files and folders. */
+
 import type { Command } from 'commander';
 import {
   createEndpoint,
+  FindPaths,
   type Offer,
   type PushState,
   pushOffer,
@@ -9,11 +11,11 @@ import {
   serveFiles,
 } from '../index.ts';
 import { choosePeer, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
-import { FindPaths } from './find-paths.ts';
 import { offerAsJson } from './offers.ts';
 import { keysOption, lanOption, timeoutOption, toOption } from './options.ts';
 import { json, note, printable } from './output.ts';
 import { ProgressLine, size } from './progress.ts';
+import { tellRelayed } from './relayed.ts';
 import { openShelf, putOn } from './share.ts';
 
 interface PushOptions extends KeyOptions {
@@ -52,7 +54,7 @@ async function push(paths: string[], options: PushOptions): Promise<void> {
       announces: false,
       onTrouble: note,
     });
-    finding.tellRelayed(endpoint, options.json === true);
+    tellRelayed(endpoint, options.json === true);
     serveFiles(endpoint, { offers: [shelf] });
     const peer = endpoint.peer(chosen.name);
     finding.keepInReach(peer);

@@ -1,7 +1,10 @@
 /** One of the processes of `serve --workers`. It prints nothing: what there is to say goes to the primary. */
 import {
+  type Book,
+  bookOf,
   builtinCommands,
   createEndpoint,
+  followBook,
   MessageStore,
   messageCommands,
   UdpToolError,
@@ -9,7 +12,6 @@ import {
 } from '../index.ts';
 import { aborted, messageFolder, openKeyStore } from './context.ts';
 import { DropLog } from './drop-log.ts';
-import { type Book, bookOf, followBook } from './follow-book.ts';
 import { commandReloader } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { DROP_REPORT_MS } from './serve-report.ts';

@@ -1,6 +1,8 @@
 /** The primary of `serve --workers`: it has no socket, and tells of all workers as of one server. */
 import {
+  bookOf,
   createEndpoint,
+  followBook,
   type KeyPair,
   type KeyStore,
   MessageStore,
@@ -11,7 +13,6 @@ import {
   WorkerGroup,
 } from '../index.ts';
 import { aborted, interruption, messageFolder, openKeyStore } from './context.ts';
-import { bookOf, followBook } from './follow-book.ts';
 import { atHangup } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { ServeReport } from './serve-report.ts';

@@ -1,9 +1,14 @@
 /** `serve`: answers the peers, in this process or by workers. */
 import type { Command } from 'commander';
 import {
+  type Book,
+  bookChanges,
+  bookOf,
   builtinCommands,
   type Courier,
   createEndpoint,
+  FindPaths,
+  followBook,
   type HostPort,
   MessageStore,
   Metrics,
@@ -14,8 +19,6 @@ import {
   WorkerSeat,
 } from '../index.ts';
 import { aborted, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
-import { FindPaths } from './find-paths.ts';
-import { type Book, bookChanges, bookOf, followBook } from './follow-book.ts';
 import {
   commandsOption,
   hostOption,

@@ -1,7 +1,10 @@
 /** `share`: offers files and folders to peers, until Ctrl-C. */
 import type { Command } from 'commander';
 import {
+  bookOf,
   createEndpoint,
+  FindPaths,
+  followBook,
   formatAddress,
   type KeyStore,
   type Offer,
@@ -20,8 +23,6 @@ import {
   openKeyStore,
   peerNamed,
 } from './context.ts';
-import { FindPaths } from './find-paths.ts';
-import { bookOf, followBook } from './follow-book.ts';
 import { offerAsJson, summary } from './offers.ts';
 import { hostOption, keysOption, lanOption, portOption, severalPeers } from './options.ts';
 import { data, json, note, printable } from './output.ts';

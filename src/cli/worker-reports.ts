@@ -1,7 +1,6 @@
 /** What a worker of `serve` tells the primary, which alone prints. */
-import type { EndpointStats } from '../index.ts';
+import type { Book, EndpointStats } from '../index.ts';
 import type { DropLine } from './drop-log.ts';
-import type { Book } from './follow-book.ts';
 import type { Reload } from './reload.ts';
 import type { RequestReport } from './serve-report.ts';
 

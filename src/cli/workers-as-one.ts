@@ -1,6 +1,5 @@
 /** What the workers of `serve` report, as what one server would have said. */
-import type { EndpointStats, Metrics, MetricsSource } from '../index.ts';
-import { type Book, bookChanges } from './follow-book.ts';
+import { type Book, bookChanges, type EndpointStats, type Metrics, type MetricsSource } from '../index.ts';
 import type { Reload } from './reload.ts';
 import type { ServeReport } from './serve-report.ts';
 import { readReport } from './worker-reports.ts';

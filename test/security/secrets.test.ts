@@ -1,8 +1,8 @@
 /** Secrets do not show: not in an inspection, not in JSON, not in an error, not in the heap of libsodium. */
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { bookOf } from '../../src/cli/follow-book.ts';
 import { wasm } from '../../src/crypto/sodium.ts';
+import { bookOf } from '../../src/follow-book.ts';
 import { PresharedKey } from '../../src/index.ts';
 import { echo } from '../support/commands.ts';
 import { keys, portOf, startClient, startServer } from '../support/endpoints.ts';

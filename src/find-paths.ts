@@ -1,6 +1,8 @@
-/** What a verb that reaches peers in more ways than by their address does beside its endpoint. */
-import { LanDiscovery, LastSeen, type PathInfo, type RemotePeer, type UdpEndpoint } from '../index.ts';
-import { json, note } from './output.ts';
+/** What reaches peers in more ways than by their address: where they were seen, and who is in the local network. */
+import { LanDiscovery } from './lan/lan-discovery.ts';
+import { LastSeen } from './last-seen.ts';
+import type { RemotePeer } from './remote-peer.ts';
+import type { UdpEndpoint } from './udp-endpoint.ts';
 
 export interface FindPathsOptions {
   readonly endpoint: UdpEndpoint;
@@ -13,6 +15,7 @@ export interface FindPathsOptions {
   readonly onTrouble: (text: string) => void;
 }
 
+/** Runs beside an endpoint until it is disposed of, which also writes down where peers were seen. */
 export class FindPaths implements AsyncDisposable {
   readonly seen: LastSeen;
   readonly #lan: LanDiscovery | undefined;
@@ -50,26 +53,9 @@ export class FindPaths implements AsyncDisposable {
     void peer.keepInReach(this.#ended.signal);
   }
 
-  /** Says when what goes to a peer goes through another one, and when it does no longer. */
-  tellRelayed(endpoint: UdpEndpoint, isJson: boolean): void {
-    const before = new Map<RemotePeer, PathInfo>();
-    endpoint.onPath((peer, path) => {
-      const wasRelayed = before.get(peer)?.kind === 'relayed';
-      before.set(peer, path);
-      if (path.kind !== 'relayed' && !wasRelayed) return;
-      if (isJson) json({ event: 'path', peer: peer.name, path: path.kind, via: path.via });
-      else if (path.kind !== 'relayed') note(`A direct way to "${peer.name}" was found.`);
-      else if (!wasRelayed) note(relayedSentence(peer.name, path));
-    });
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort();
     await this.#lan?.close();
     await this.seen.flush();
   }
-}
-
-export function relayedSentence(name: string, { via = 'a peer' }: PathInfo): string {
-  return `What goes to "${name}" goes through "${via}", which cannot read it, and may limit how fast.`;
 }

@@ -1,6 +1,9 @@
 /** Keeps a running endpoint to what the peer book says. */
 import { createHash } from 'node:crypto';
-import { type KeyStore, type PeerOptions, type UdpEndpoint, UdpToolError } from '../index.ts';
+import { UdpToolError } from './errors.ts';
+import type { KeyStore } from './keystore.ts';
+import type { PeerOptions } from './remote-peer.ts';
+import type { UdpEndpoint } from './udp-endpoint.ts';
 
 /** Peers by name, each as a text that changes when anything about the peer does. */
 export type Book = ReadonlyMap<string, string>;
