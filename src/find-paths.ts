@@ -1,4 +1,4 @@
-/** What reaches peers in more ways than by their address does beside its endpoint. */
+/** What reaches peers in more ways than by their address: where they were seen, and who is in the local network. */
 import { LanDiscovery } from './lan/lan-discovery.ts';
 import { LastSeen } from './last-seen.ts';
 import type { RemotePeer } from './remote-peer.ts';
@@ -15,6 +15,7 @@ export interface FindPathsOptions {
   readonly onTrouble: (text: string) => void;
 }
 
+/** Runs beside an endpoint until it is disposed of, which also writes down where peers were seen. */
 export class FindPaths implements AsyncDisposable {
   readonly seen: LastSeen;
   readonly #lan: LanDiscovery | undefined;

@@ -123,6 +123,7 @@ export { type PushOptions, push as pushOffer } from './sharing/push.ts';
 export type { PushState } from './sharing/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
 export type { SourceLoss } from './sharing/source.ts';
+export { WatchedOffers } from './sharing/watched-offers.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
 export {
   addressesOfThisMachine,

@@ -1,4 +1,5 @@
 /** Peers that a verb asks for files, each of which may be away. */
+
 import {
   createEndpoint,
   FindPaths,

@@ -1,4 +1,5 @@
 /** `peers`: which peers can be reached now, and how. `peer list` tells what the book says, and asks nobody. */
+
 import type { Command } from 'commander';
 import {
   createEndpoint,

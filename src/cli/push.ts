@@ -1,4 +1,5 @@
 /** `push`: has a peer take files and folders. */
+
 import type { Command } from 'commander';
 import {
   createEndpoint,

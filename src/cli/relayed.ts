@@ -1,3 +1,4 @@
+/** Says which peers are reached through another one. */
 import type { PathInfo, RemotePeer, UdpEndpoint } from '../index.ts';
 import { json, note } from './output.ts';
 

@@ -4,7 +4,6 @@ import { Option } from 'commander';
 import {
   type KeyStore,
   type Offer,
-  type Offers,
   type Pushed,
   Receiver,
   type RemotePeer,
@@ -13,6 +12,7 @@ import {
   serveFiles,
   type UdpEndpoint,
   UdpToolError,
+  WatchedOffers,
 } from '../index.ts';
 import { hashFolder } from './context.ts';
 import { listing, offerAsJson } from './offers.ts';
@@ -44,10 +44,6 @@ export function acceptOption(): Option {
   return new Option('--accept <peer>', description).argParser(collected).default([], 'nobody');
 }
 
-/** A folder is looked at again when somebody asks, and not more often. */
-const LOOK_AGAIN_MS = 2_000;
-/** Who asks does not wait longer for what is hashed meanwhile. */
-const LOOK_MS = 1_000;
 const EVERYBODY = 'all';
 
 export class ServedFiles implements AsyncDisposable {
@@ -115,43 +111,6 @@ function told(news: ShelfNews): [Readonly<Record<string, unknown>>, string] {
         { event: 'skipped', path: news.path, reason: news.reason },
         `Not offered: ${path} (${printable(news.reason)})`,
       ];
-  }
-}
-
-/** Looks what is in the folders whenever somebody wants to know. */
-class WatchedOffers implements Offers {
-  readonly #shelf: Shelf;
-  readonly #stop: AbortSignal;
-  #lookedAt = Number.NEGATIVE_INFINITY;
-  #looking: Promise<void> = Promise.resolve();
-
-  constructor(shelf: Shelf, stop: AbortSignal) {
-    this.#shelf = shelf;
-    this.#stop = stop;
-    this.#look();
-  }
-
-  async offersFor(peer: string): Promise<readonly Offer[]> {
-    this.#look();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((done) => {
-      timer = setTimeout(done, LOOK_MS);
-    });
-    await Promise.race([this.#looking, late]);
-    clearTimeout(timer);
-    return this.#shelf.offersFor(peer);
-  }
-
-  read(...question: Parameters<Shelf['read']>): Promise<Uint8Array | null> {
-    return this.#shelf.read(...question);
-  }
-
-  #look(): void {
-    const now = performance.now();
-    if (now - this.#lookedAt < LOOK_AGAIN_MS) return;
-    this.#lookedAt = now;
-    // What cannot be read is told as news; what is left is that the program ends.
-    this.#looking = this.#shelf.refresh(this.#stop).catch(() => {});
   }
 }
 
