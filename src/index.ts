@@ -111,6 +111,13 @@ export { type PushOptions, push as pushOffer } from './sharing/push.ts';
 export type { PushState } from './sharing/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
 export type { SourceLoss } from './sharing/source.ts';
+export {
+  Transfer,
+  type TransferOptions,
+  type TransferSource,
+  type TransferState,
+} from './sharing/transfer.ts';
+export { unfinished } from './sharing/unfinished.ts';
 export { WatchedOffers } from './sharing/watched-offers.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
 export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';
