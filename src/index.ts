@@ -15,7 +15,7 @@ export { type ErrorCode, UdpToolError } from './errors.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
 export type { ManifestEntry } from './files/manifest.ts';
 export type { Offer } from './files/offer.ts';
-export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
+export { type AddOptions, type Shared, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
 export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';
 export type { Skipped } from './files/walk.ts';
