@@ -107,6 +107,7 @@ export {
   holdersOf,
   offersOf,
 } from './sharing/find.ts';
+export type { IncomingPush, IncomingState } from './sharing/incoming-push.ts';
 export { type PushOptions, push as pushOffer } from './sharing/push.ts';
 export type { PushState } from './sharing/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
