@@ -119,6 +119,7 @@ export {
   type TransferState,
 } from './sharing/transfer.ts';
 export { unfinished } from './sharing/unfinished.ts';
+export { type Upload, Uploads } from './sharing/uploads.ts';
 export { WatchedOffers } from './sharing/watched-offers.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
 export { addressesOfThisMachine, nameOfThisMachine, peerAddLine, shellWord } from './this-machine.ts';

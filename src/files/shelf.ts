@@ -221,7 +221,7 @@ export class Shelf {
    */
   async read(peer: string, subject: Subject): Promise<Uint8Array | null> {
     const id = toHex(subject.blob);
-    const entry = this.#entries.get(id)?.find((one) => isFor(one, peer));
+    const entry = this.#entryOf(peer, id);
     const holder = entry?.holders.get(id);
     if (entry === undefined || holder === undefined) return null;
     const length = bytesOf(subject, new TreeShape(holder.state.size));
@@ -231,6 +231,11 @@ export class Shelf {
     if (this.#drop(entry.share, entry))
       this.#onNews({ kind: 'withdrawn', path: entry.share.path, offer: entry.offer });
     throw new UdpToolError('content-changed', `${holder.path} is not what it was when it was offered.`);
+  }
+
+  /** What a piece is of, among what is offered to the peer: the first, where several have it; null where none has. */
+  offerOf(peer: string, { blob }: Subject): Offer | null {
+    return this.#entryOf(peer, toHex(blob))?.offer ?? null;
   }
 
   async close(): Promise<void> {
@@ -278,6 +283,10 @@ export class Shelf {
       this.#onNews({ kind: 'withdrawn', path, offer: entry.offer });
     else if (!hasSystemCode(error, 'ENOENT', 'ELOOP'))
       this.#onNews({ kind: 'skipped', path, reason: reasonOf(error) });
+  }
+
+  #entryOf(peer: string, id: string): Entry | undefined {
+    return this.#entries.get(id)?.find((one) => isFor(one, peer));
   }
 
   #foundIn(folder: string): Share[] {
