@@ -15,7 +15,7 @@ export { type ErrorCode, UdpToolError } from './errors.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
 export type { ManifestEntry } from './files/manifest.ts';
 export type { Offer } from './files/offer.ts';
-export { type AddOptions, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
+export { type AddOptions, type Shared, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
 export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';
 export type { Skipped } from './files/walk.ts';
@@ -119,10 +119,19 @@ export {
   holdersOf,
   offersOf,
 } from './sharing/find.ts';
+export type { IncomingPush, IncomingState } from './sharing/incoming-push.ts';
 export { type PushOptions, push as pushOffer } from './sharing/push.ts';
 export type { PushState } from './sharing/push-state.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
 export type { SourceLoss } from './sharing/source.ts';
+export {
+  Transfer,
+  type TransferOptions,
+  type TransferSource,
+  type TransferState,
+} from './sharing/transfer.ts';
+export { unfinished } from './sharing/unfinished.ts';
+export { type Upload, Uploads } from './sharing/uploads.ts';
 export { WatchedOffers } from './sharing/watched-offers.ts';
 export type { StreamResult } from './streams/asked-stream.ts';
 export {

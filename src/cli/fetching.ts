@@ -1,12 +1,11 @@
 /** Fetches an offer for a verb, and tells how far it is, who is asked no more, and how it ended. */
 import {
-  type FetchEnd,
   fetchPieces,
   type Offer,
   type RemotePeer,
   type Sink,
   type SourceLoss,
-  UdpToolError,
+  unfinished,
 } from '../index.ts';
 import { json, note } from './output.ts';
 import { ProgressLine } from './progress.ts';
@@ -66,8 +65,7 @@ export async function fetchChosen(
     clearInterval(timer);
     progress.clear();
   });
-  if (end === 'no-source' && losses.every((loss) => loss === 'wrong')) throw notAsPromised(offer);
-  if (end !== 'complete') throw unfinished(end, offer);
+  if (end !== 'complete') throw unfinished(offer, end, losses);
   return { receivedBytes, ms: progress.elapsedMs };
 }
 
@@ -81,21 +79,3 @@ const LOSSES: Record<SourceLoss, string> = {
   changed: 'says that it changed there',
   gone: 'offers it no more',
 };
-
-function notAsPromised({ name }: Offer): UdpToolError {
-  return new UdpToolError('integrity', `What was sent as "${name}" is not what was offered.`, {
-    hint: 'Nothing wrong of it was kept. Ask whom it is from whether it is whole there.',
-  });
-}
-
-function unfinished(end: Exclude<FetchEnd, 'complete'>, { name }: Offer): UdpToolError {
-  const hint = 'What has come stays: run the same command again, and it goes on where it stopped.';
-  switch (end) {
-    case 'aborted':
-      return new UdpToolError('aborted', `Stopped before "${name}" was complete.`, { hint });
-    case 'no-source':
-      return new UdpToolError('not-offered', `Nobody offers "${name}" any more, as it was.`, { hint });
-    case 'silence':
-      return new UdpToolError('no-answer', `Nobody who has "${name}" answers any more.`, { hint });
-  }
-}

@@ -81,6 +81,17 @@ export class Download {
     });
   }
 
+  /**
+   * Leaves nothing of what came of it into that folder.
+   * @throws UdpToolError `locked` where it is being fetched; `no-permission`, `failed`
+   */
+  static forget({ offer, into }: Pick<DownloadOptions, 'offer' | 'into'>): Promise<void> {
+    return failing(`forget ${offer.name}`, into, async () => {
+      const partial = await PartialFolder.open(await realpath(into), offer.id);
+      await partial.remove();
+    });
+  }
+
   /** The next thing to ask for, and how long the answer has to be; null where all is asked for that can be now. */
   next(): Wanted | null {
     return this.#content.next();

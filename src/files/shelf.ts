@@ -36,12 +36,26 @@ export interface AddOptions {
   readonly onProgress?: (bytesHashed: number, bytesTotal: number) => void;
 }
 
+/** What is on the shelf. */
+export interface Shared {
+  /** Without links. */
+  readonly path: string;
+  readonly name: string;
+  /** Public keys as text; undefined for all peers. */
+  readonly to: readonly string[] | undefined;
+  /** Null while it is gone or not what it was. */
+  readonly offer: Offer | null;
+  /** Found in a folder that is watched, rather than added by itself. */
+  readonly isFound: boolean;
+}
+
 /** A path that is offered, and what of it is at the moment. */
 interface Share {
   readonly path: string;
   readonly name: string;
-  readonly to: readonly string[] | undefined;
+  to: readonly string[] | undefined;
   entry: Entry | undefined;
+  isFound: boolean;
 }
 
 interface Entry {
@@ -61,6 +75,8 @@ export class Shelf {
   readonly #shares = new Map<string, Share>();
   /** Folders of which each thing is offered, and to whom. */
   readonly #watched = new Map<string, readonly string[] | undefined>();
+  /** Paths in them that are not to be offered. */
+  readonly #leftOut = new Set<string>();
   /** By the ids of the blobs that they hold. */
   readonly #entries = new Map<string, Entry[]>();
   /** One change after the other. */
@@ -101,9 +117,10 @@ export class Shelf {
       const problem = nameProblem(name);
       if (problem !== null)
         throw new UdpToolError('bad-usage', `The name of ${path} cannot be sent: ${problem}.`);
-      const share: Share = { path: await realpath(path), name, to, entry: undefined };
+      const share: Share = { path: await realpath(path), name, to, entry: undefined, isFound: false };
       await refuseKeys(share.path);
       const { entry, skipped } = await this.#make(share, options);
+      this.#leftOut.delete(share.path);
       this.#put(entry);
       return { offer: entry.offer, skipped };
     });
@@ -135,14 +152,59 @@ export class Shelf {
     return this.#refreshing;
   }
 
-  /** Offers it to nobody any more. */
-  remove(id: Uint8Array): void {
-    const key = toHex(id);
-    for (const share of this.#shares.values()) {
-      if (share.entry === undefined || toHex(share.entry.offer.id) !== key) continue;
-      this.#drop(share);
-      this.#shares.delete(share.path);
+  /** All that is offered, or will be again once it is back. */
+  list(): Shared[] {
+    return [...this.#shares.values()].map(({ path, name, to, entry, isFound }) => ({
+      path,
+      name,
+      to,
+      offer: entry?.offer ?? null,
+      isFound,
+    }));
+  }
+
+  /** The folders that are watched. */
+  get watched(): Pick<Shared, 'path' | 'to'>[] {
+    return [...this.#watched].map(([path, to]) => ({ path, to }));
+  }
+
+  /**
+   * Offers it to nobody any more, from now on: an offer, or a folder that is watched with all that was found in it. What
+   * was found is left out from then on, until it is added.
+   * @param path as {@link list} or {@link watched} has it
+   * @returns whether there was such a path
+   */
+  remove(path: string): boolean {
+    const wasWatched = this.#watched.delete(path);
+    if (wasWatched) {
+      for (const one of this.#foundIn(path)) this.#takeAway(one);
+      for (const one of this.#leftOut) if (dirname(one) === path) this.#leftOut.delete(one);
     }
+    const share = this.#shares.get(path);
+    if (share === undefined) return wasWatched;
+    this.#takeAway(share);
+    if (this.#watched.has(dirname(path))) this.#leftOut.add(path);
+    return true;
+  }
+
+  /**
+   * Offers it to others than before, from now on. Of a folder that is watched: all that was found in it, and was not
+   * given to others by itself.
+   * @param path as {@link list} or {@link watched} has it
+   * @param to public keys as text; undefined for all peers
+   * @returns whether there is such a path
+   */
+  offerTo(path: string, to: readonly string[] | undefined): boolean {
+    const isWatched = this.#watched.has(path);
+    if (isWatched) {
+      this.#watched.set(path, to);
+      for (const one of this.#foundIn(path)) one.to = to;
+    }
+    const share = this.#shares.get(path);
+    if (share === undefined) return isWatched;
+    share.to = to;
+    share.isFound = false; // when it is gone and comes back, it is still for these
+    return true;
   }
 
   offersFor(peer: string): Offer[] {
@@ -159,7 +221,7 @@ export class Shelf {
    */
   async read(peer: string, subject: Subject): Promise<Uint8Array | null> {
     const id = toHex(subject.blob);
-    const entry = this.#entries.get(id)?.find((one) => isFor(one, peer));
+    const entry = this.#entryOf(peer, id);
     const holder = entry?.holders.get(id);
     if (entry === undefined || holder === undefined) return null;
     const length = bytesOf(subject, new TreeShape(holder.state.size));
@@ -169,6 +231,11 @@ export class Shelf {
     if (this.#drop(entry.share, entry))
       this.#onNews({ kind: 'withdrawn', path: entry.share.path, offer: entry.offer });
     throw new UdpToolError('content-changed', `${holder.path} is not what it was when it was offered.`);
+  }
+
+  /** What a piece is of, among what is offered to the peer: the first, where several have it; null where none has. */
+  offerOf(peer: string, { blob }: Subject): Offer | null {
+    return this.#entryOf(peer, toHex(blob))?.offer ?? null;
   }
 
   async close(): Promise<void> {
@@ -182,8 +249,9 @@ export class Shelf {
     for (const [folder, to] of this.#watched) {
       for (const name of await readdir(folder)) {
         const path = join(folder, name);
-        if (!shares.has(path) && !name.startsWith('.') && nameProblem(name) === null)
-          shares.set(path, { path, name, to, entry: undefined });
+        const isWanted = !name.startsWith('.') && nameProblem(name) === null && !this.#leftOut.has(path);
+        if (isWanted && !shares.has(path))
+          shares.set(path, { path, name, to, entry: undefined, isFound: true });
       }
     }
     for (const share of shares.values()) {
@@ -191,7 +259,9 @@ export class Shelf {
         const wasShared = this.#shares.get(share.path) === share;
         const { entry, skipped } = await this.#make(share, options);
         // Meanwhile it may have been taken away.
-        if (wasShared && this.#shares.get(share.path) !== share) continue;
+        if (wasShared ? this.#shares.get(share.path) !== share : !this.#watched.has(dirname(share.path)))
+          continue;
+        if (!wasShared) share.to = this.#watched.get(dirname(share.path));
         const isNews = share.entry === undefined || !isSameOffer(share.entry.offer, entry.offer);
         this.#put(entry);
         if (!isNews) continue;
@@ -208,11 +278,24 @@ export class Shelf {
   #failed(share: Share, error: unknown): void {
     const { path, entry } = share;
     // What was named may come back; what was only found is found again.
-    if (this.#watched.has(dirname(path))) this.#shares.delete(path);
+    if (share.isFound && this.#shares.get(path) === share) this.#shares.delete(path);
     if (this.#drop(share) && entry !== undefined)
       this.#onNews({ kind: 'withdrawn', path, offer: entry.offer });
     else if (!hasSystemCode(error, 'ENOENT', 'ELOOP'))
       this.#onNews({ kind: 'skipped', path, reason: reasonOf(error) });
+  }
+
+  #entryOf(peer: string, id: string): Entry | undefined {
+    return this.#entries.get(id)?.find((one) => isFor(one, peer));
+  }
+
+  #foundIn(folder: string): Share[] {
+    return [...this.#shares.values()].filter(({ path, isFound }) => isFound && dirname(path) === folder);
+  }
+
+  #takeAway(share: Share): void {
+    this.#drop(share);
+    this.#shares.delete(share.path);
   }
 
   async #make(share: Share, options: MakeOptions): Promise<{ entry: Entry; skipped: readonly Skipped[] }> {

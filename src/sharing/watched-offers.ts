@@ -36,6 +36,10 @@ export class WatchedOffers implements Offers {
     return this.#shelf.read(...question);
   }
 
+  offerOf(...question: Parameters<Shelf['offerOf']>): Offer | null {
+    return this.#shelf.offerOf(...question);
+  }
+
   #look(): void {
     const now = performance.now();
     if (now - this.#lookedAt < LOOK_AGAIN_MS) return;

@@ -1,12 +1,16 @@
 /** What pushes leave behind that nobody wanted. */
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { CHUNK_BYTES } from '../../src/files/content-tree.ts';
 import type { Offer } from '../../src/files/offer.ts';
+import { Shelf } from '../../src/files/shelf.ts';
 import type { RemotePeer } from '../../src/remote-peer.ts';
+import { readQuestion } from '../../src/sharing/offer-list.ts';
 import { decodePushState } from '../../src/sharing/push-state.ts';
 import { Receiver, type ReceiverOptions } from '../../src/sharing/receiver.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
+import { patterned, plant } from '../support/files.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 const ROUTE = { process: 1n };
@@ -33,7 +37,7 @@ function receiver(into: string, options: Partial<ReceiverOptions> = {}) {
   });
   const push = async (peer: RemotePeer, offer: Offer) =>
     decodePushState(await one.onPush(peer, offer, ROUTE))?.state;
-  return { push, failed, stop };
+  return { push, failed, stop, one };
 }
 
 test('who is refused anyway has nothing written, nor kept in memory', async () => {
@@ -81,4 +85,97 @@ test('and takes nothing away that was there before', async () => {
     ),
   ).toBe('refused');
   expect(await readdir(partial)).toEqual(['data']);
+});
+
+const CHUNKS = 12;
+const CONTENT = patterned(CHUNKS * CHUNK_BYTES);
+
+/** A peer that gives so many chunks, and the others once it may. */
+async function pusher(folder: string, chunks: number) {
+  const into = join(folder, 'into');
+  await mkdir(into);
+  await plant(join(folder, 'source'), { gift: CONTENT });
+  const shelf = await Shelf.open({ stateDir: join(folder, 'state') });
+  const { offer } = await shelf.add(join(folder, 'source', 'gift'));
+  const given = { chunks: 0, most: chunks };
+  const ask: RemotePeer['ask'] = async ({ subject, signal, onBytes }) => {
+    const asked = readQuestion(subject);
+    if (asked?.kind !== 'piece') throw new Error('not asked for a piece');
+    if (asked.piece.kind === 'chunk' && given.chunks >= given.most)
+      return new Promise((done) =>
+        signal?.addEventListener('abort', () => done({ ok: false, reason: 'lost' }), { once: true }),
+      );
+    if (asked.piece.kind === 'chunk') given.chunks++;
+    const bytes = await shelf.read('anybody', asked.piece);
+    if (bytes === null) return { ok: false, reason: 'refused', code: 'unknown' };
+    onBytes?.(bytes.length);
+    return { ok: true, bytes };
+  };
+  const peer = { name: 'ann', publicKey: 'UDP-KEY', ask } as unknown as RemotePeer;
+  return { into, shelf, offer, given, peer };
+}
+
+test('a push that is taken pauses, goes on with what came, and tells each change', async () => {
+  await using folder = await TemporaryFolder.make();
+  const { into, shelf, offer, given, peer } = await pusher(folder.path, 5);
+  const states: string[] = [];
+  const { push, one, failed } = receiver(into, {
+    decide: async () => true,
+    onChange: ({ state }) => states.push(state),
+  });
+  expect(await push(peer, offer)).toBe('taking');
+  const [view] = one.pushes;
+  if (view === undefined) throw new Error('no push is there');
+  await expect.poll(() => view.doneBytes).toBe(5 * CHUNK_BYTES);
+  expect(view.bytesPerSecond).toBeGreaterThan(0);
+  view.pause();
+  given.most = CHUNKS;
+  // Its sender is told nothing that older ones would not understand.
+  expect(await push(peer, offer)).toBe('taking');
+  expect([view.state, view.bytesPerSecond, given.chunks]).toEqual(['paused', 0, 5]);
+  view.resume();
+  await expect.poll(() => view.state).toBe('done');
+  expect(states).toEqual(['asked', 'taking', 'paused', 'taking', 'done']);
+  expect([given.chunks, view.doneBytes, failed]).toEqual([CHUNKS, CONTENT.length, []]);
+  expect(view.path).toBe(join(into, 'gift'));
+  expect((await readFile(join(into, 'gift'))).equals(CONTENT)).toBe(true);
+  view.cancel(); // what is done stays
+  expect([view.state, await readdir(into)]).toEqual(['done', ['gift']]);
+  await shelf.close();
+});
+
+test.each([
+  { when: 'while it comes', isPaused: false },
+  { when: 'while it is paused', isPaused: true },
+])(
+  'a push that is cancelled $when leaves nothing, and its sender hears that it is refused',
+  async ({ isPaused }) => {
+    await using folder = await TemporaryFolder.make();
+    const { into, shelf, offer, peer } = await pusher(folder.path, 5);
+    const { push, one, failed } = receiver(into, { decide: async () => true });
+    await push(peer, offer);
+    const [view] = one.pushes;
+    await expect.poll(() => view?.doneBytes).toBe(5 * CHUNK_BYTES);
+    if (isPaused) view?.pause();
+    view?.cancel();
+    await expect.poll(() => view?.state).toBe('cancelled');
+    expect(await push(peer, offer)).toBe('refused');
+    expect([await readdir(into), failed, view?.error]).toEqual([[], [], null]);
+    await shelf.close();
+  },
+);
+
+test('a push that is cancelled before anybody decided is not taken', async () => {
+  await using folder = await TemporaryFolder.make();
+  const { into, shelf, offer, peer } = await pusher(folder.path, 5);
+  const { push, one } = receiver(into, {
+    decide: (_pushed, signal) =>
+      new Promise((done) => signal.addEventListener('abort', () => done(true), { once: true })),
+    onChange: (view) => {
+      if (view.state === 'asked') queueMicrotask(() => view.cancel());
+    },
+  });
+  expect(await push(peer, offer)).toBe('refused');
+  expect([one.pushes[0]?.state, await readdir(into)]).toEqual(['cancelled', []]);
+  await shelf.close();
 });

@@ -52,7 +52,7 @@ test('only those to whom it is offered may see and read it', async () => {
   expect(await shelf.read('bob', chunk(inner))).not.toBeNull();
   expect(await shelf.read('eve', chunk(inner))).toBeNull();
   expect(await shelf.read('eve', chunk(all))).not.toBeNull();
-  shelf.remove(all.id);
+  expect(shelf.remove(join(source, 'all'))).toBe(true);
   expect(await shelf.read('eve', chunk(all))).toBeNull();
   expect(names('eve')).toEqual([]);
   await shelf.close();
@@ -213,5 +213,70 @@ test('what cannot be shared is refused', async () => {
   await chmod(join(source, 'file'), 0o755);
   await shelf.refresh();
   expect(shelf.offersFor('ann')).toMatchObject([{ name: 'link' }]);
+  await shelf.close();
+});
+
+test('the list says what is offered to whom, and each can be given to others or taken away', async () => {
+  await using folder = await TemporaryFolder.make();
+  const { shelf, source } = await openShelf(folder.path);
+  await plant(source, { 'watched/one': '1', 'watched/two': '2', 'watched/three': '3', alone: '4' });
+  const watched = join(source, 'watched');
+  await shelf.watch(watched, { to: ['ann'] });
+  const alone = join(source, 'alone');
+  const { offer } = await shelf.add(alone, { to: ['bob'] });
+  await shelf.refresh();
+  const names = (peer: string): string =>
+    shelf
+      .offersFor(peer)
+      .map(({ name }) => name)
+      .sort()
+      .join();
+
+  expect(shelf.list()[0]).toEqual({ path: alone, name: 'alone', to: ['bob'], offer, isFound: false });
+  expect(shelf.list()).toHaveLength(4);
+  expect(shelf.watched).toEqual([{ path: watched, to: ['ann'] }]);
+
+  expect(shelf.offerTo(alone, ['ann'])).toBe(true);
+  expect([await shelf.read('bob', chunk(offer)), names('bob')]).toEqual([null, '']);
+  expect(await shelf.read('ann', chunk(offer))).not.toBeNull();
+
+  // One of a folder is for bob alone, also after it was gone, and whoever else gets the rest.
+  expect(shelf.offerTo(join(watched, 'two'), ['bob'])).toBe(true);
+  await rm(join(watched, 'two'));
+  await shelf.refresh();
+  expect(shelf.list().find(({ name }) => name === 'two')?.offer).toBeNull();
+  await writeFile(join(watched, 'two'), '2');
+  expect(shelf.offerTo(watched, undefined)).toBe(true);
+  await shelf.refresh();
+  expect([names('bob'), names('eve')]).toEqual(['one,three,two', 'one,three']);
+
+  // What is taken away does not come back by itself.
+  expect(shelf.remove(join(watched, 'one'))).toBe(true);
+  await shelf.refresh();
+  expect(names('eve')).toBe('three');
+  await shelf.add(join(watched, 'one'));
+  expect(names('eve')).toBe('one,three');
+
+  // Of a folder, what was named by itself stays.
+  expect(shelf.remove(watched)).toBe(true);
+  await shelf.refresh();
+  expect([names('eve'), names('bob'), shelf.watched]).toEqual(['one', 'one,two', []]);
+  expect([shelf.remove(watched), shelf.offerTo(watched, ['ann'])]).toEqual([false, false]);
+  await shelf.close();
+});
+
+test('a folder that is taken away while it is looked at is not offered', async () => {
+  await using folder = await TemporaryFolder.make();
+  const source = join(folder.path, 'source');
+  await plant(source, { one: '1', two: '2' });
+  let news = 0;
+  const onNews = (): void => {
+    news++;
+    shelf.remove(source);
+  };
+  const shelf = await Shelf.open({ stateDir: join(folder.path, 'state'), onNews });
+  await shelf.watch(source);
+  await shelf.refresh();
+  expect([news, shelf.list()]).toEqual([1, []]);
   await shelf.close();
 });
