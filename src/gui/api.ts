@@ -119,3 +119,31 @@ export interface PingView {
   /** Null where no answer came in time. */
   readonly roundTripMs: number | null;
 }
+
+/** `conversations`, by the peer's name. */
+export interface ConversationView {
+  readonly count: number;
+  readonly unread: number;
+  /** Until the peer is there. */
+  readonly waiting: number;
+  readonly last?: MessageView;
+  readonly error?: ErrorView;
+}
+
+/** What `chat/page` answers. */
+export interface MessageView {
+  readonly seq: number;
+  readonly direction: 'in' | 'out';
+  readonly text: string;
+  /** Milliseconds since 1970, by the clock of its writer. */
+  readonly writtenAt: number;
+  readonly state: 'waiting' | 'delivered' | 'discarded' | 'unread' | 'read';
+}
+
+/** `conversationChanges`, a log. */
+export type ConversationChangeView = { readonly peer: string } & (
+  | { readonly kind: 'added'; readonly message: MessageView }
+  | { readonly kind: 'delivered' | 'discarded'; readonly seqs: readonly number[] }
+  | { readonly kind: 'read'; readonly upTo: number }
+  | { readonly kind: 'forgotten' }
+);

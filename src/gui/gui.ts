@@ -6,6 +6,7 @@ import { loadAssets } from './assets.ts';
 import { Door, type StoredSession } from './door.ts';
 import { type Feature, MachineSlot } from './feature.ts';
 import { Ask } from './features/ask.ts';
+import { Chat } from './features/chat.ts';
 import { Peers } from './features/peers.ts';
 import { Setup } from './features/setup.ts';
 import { HttpServer } from './http-server.ts';
@@ -58,7 +59,7 @@ export class Gui implements AsyncDisposable {
       isReadOnly: options.isReadOnly,
       onKey: run,
     });
-    features.push(setup, new Peers(hub, slot), new Ask(hub, slot));
+    features.push(setup, new Peers(hub, slot), new Ask(hub, slot), new Chat(hub, slot, options.onTrouble));
     const state = new StateFile(options.stateDir);
     const before = await state.read();
     const door = new Door({

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StatusView } from '../api.ts';
 import { AskPage } from './ask/ask-page.tsx';
+import { ChatPage, useUnread } from './chat/chat-page.tsx';
 import { type Connection, useConnection, useMap } from './live.ts';
 import { PeersPage } from './peers/peers-page.tsx';
 import { href, useRoute } from './route.ts';
@@ -19,6 +20,7 @@ interface Page {
 const PAGES: readonly Page[] = [
   { path: 'peers', title: 'Peers', show: ([name]) => <PeersPage name={name} /> },
   { path: 'ask', title: 'Ask', show: ([peer]) => <AskPage peer={peer} /> },
+  { path: 'chat', title: 'Chat', show: ([peer]) => <ChatPage peer={peer} /> },
   { path: 'this', title: 'This machine', show: () => <SetupPage /> },
 ];
 
@@ -27,16 +29,19 @@ export function App(): JSX.Element {
   const status = useMap<StatusView>('status').get('machine');
   const [path, ...rest] = useRoute();
   const page = PAGES.find((one) => one.path === path) ?? (PAGES[0] as Page);
+  const unread = useUnread();
   const hasKey = status?.state === 'running';
   const title = hasKey ? page.title : 'Welcome';
   const heading = useRef<HTMLHeadingElement>(null);
   const isFirst = useRef(true);
   useEffect(() => {
-    document.title = `${title} · udp-tool`;
     // Who listens to the page hears that it is another one.
     if (!isFirst.current) heading.current?.focus();
     isFirst.current = false;
   }, [title]);
+  useEffect(() => {
+    document.title = `${unread > 0 ? `(${unread}) ` : ''}${title} · udp-tool`;
+  }, [title, unread]);
   if (connection === 'logged-out') return <LoggedOut />;
   return (
     <>
@@ -52,6 +57,7 @@ export function App(): JSX.Element {
             {PAGES.map((one) => (
               <a key={one.path} href={href(one.path)} aria-current={one === page ? 'page' : undefined}>
                 {one.title}
+                {one.path === 'chat' && unread > 0 && <span class="count">{unread} new</span>}
               </a>
             ))}
           </nav>

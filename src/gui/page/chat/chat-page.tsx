@@ -1,0 +1,261 @@
+/** Conversations: what was written both ways, what waits until the peer is there, and what is new. */
+import { Component, type JSX } from 'preact';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import type { ConversationView, MessageView, PeerView, StatusView } from '../../api.ts';
+import { useMap } from '../live.ts';
+import { href } from '../route.ts';
+import { call } from '../session.ts';
+import { day, timeOfDay } from '../ui/format.ts';
+import { Card, Confirmed, Field, Trouble, useTask } from '../ui/parts.tsx';
+import { useConversation } from './conversation.ts';
+
+export function ChatPage({ peer }: { peer: string | undefined }): JSX.Element {
+  const conversations = useMap<ConversationView>('conversations');
+  const names = [...conversations.keys()].sort(
+    (a, b) => lastAt(conversations.get(b)) - lastAt(conversations.get(a)) || (a < b ? -1 : 1),
+  );
+  const chosen = peer ?? names[0];
+  if (chosen === undefined) return <p class="empty">No peer to write to yet.</p>;
+  return (
+    <div class="columns">
+      <Card title="Conversations">
+        <ul class="list">
+          {names.map((name) => (
+            <ConversationRow
+              key={name}
+              name={name}
+              conversation={conversations.get(name) as ConversationView}
+              isChosen={name === chosen}
+            />
+          ))}
+        </ul>
+      </Card>
+      <Conversation key={chosen} peer={chosen} view={conversations.get(chosen)} />
+    </div>
+  );
+}
+
+/** How many messages nobody has read yet, of all peers. */
+export function useUnread(): number {
+  let unread = 0;
+  for (const conversation of useMap<ConversationView>('conversations').values())
+    unread += conversation.unread;
+  return unread;
+}
+
+function lastAt(conversation: ConversationView | undefined): number {
+  return conversation?.last?.writtenAt ?? 0;
+}
+
+function ConversationRow({
+  name,
+  conversation,
+  isChosen,
+}: {
+  name: string;
+  conversation: ConversationView;
+  isChosen: boolean;
+}): JSX.Element {
+  const { unread, waiting, last } = conversation;
+  return (
+    <li>
+      <a href={href('chat', name)} aria-current={isChosen ? 'true' : undefined} class="row">
+        <strong>{name}</strong>
+        <span class="soft one-line">{last?.text.slice(0, 100)}</span>
+        {waiting > 0 && <span class="soft">{waiting} waiting</span>}
+        {unread > 0 && <span class="count">{unread} new</span>}
+      </a>
+    </li>
+  );
+}
+
+function Conversation({ peer, view }: { peer: string; view: ConversationView | undefined }): JSX.Element {
+  const isReadOnly = useMap<StatusView>('status').get('machine')?.isReadOnly === true;
+  const isThere = useMap<PeerView>('peers').get(peer)?.isThere;
+  const { messages, hasOlder, error, loadOlder } = useConversation(peer);
+  const task = useTask();
+  useReading(peer, messages, isReadOnly);
+  return (
+    <Card title={peer}>
+      <Trouble error={error ?? view?.error} />
+      <Messages messages={messages} hasOlder={hasOlder === true} onOlder={loadOlder} />
+      {hasOlder === false && messages.length === 0 && <p class="empty">Nothing was written yet.</p>}
+      {isThere === false && (
+        <p class="hint">{peer} is not there. What you write waits here, sealed, until it is.</p>
+      )}
+      {!isReadOnly && <Writer peer={peer} />}
+      <div class="row">
+        {(view?.waiting ?? 0) > 0 && (
+          <Confirmed
+            label="Discard what waits"
+            question={`Shall ${peer} never get the ${view?.waiting} messages that wait?`}
+            isDisabled={isReadOnly}
+            onYes={() => void task.run(() => call('chat/discard', { peer }))}
+          />
+        )}
+        {messages.length > 0 && (
+          <Confirmed
+            label="Forget this conversation"
+            question={`Delete here all that was written with ${peer}? What waits is still sent. ${peer} keeps its own copy.`}
+            isDisabled={isReadOnly}
+            onYes={() => void task.run(() => call('chat/forget', { peer }))}
+          />
+        )}
+      </div>
+      <Trouble error={task.error} />
+    </Card>
+  );
+}
+
+/** What is shown to somebody who looks is read. */
+function useReading(peer: string, messages: readonly MessageView[], isReadOnly: boolean): void {
+  const newest = messages.findLast(({ state }) => state === 'unread')?.seq;
+  useEffect(() => {
+    if (newest === undefined || isReadOnly) return;
+    const read = (): void => {
+      if (!document.hidden) call('chat/read', { peer, upTo: newest }).catch(() => {}); // said again at the next
+    };
+    read();
+    document.addEventListener('visibilitychange', read);
+    return () => document.removeEventListener('visibilitychange', read);
+  }, [peer, newest, isReadOnly]);
+}
+
+/** How near to the end, in pixels, somebody looks who wants to see what comes. */
+const NEAR_PX = 80;
+
+function Messages({
+  messages,
+  hasOlder,
+  onOlder,
+}: {
+  messages: readonly MessageView[];
+  hasOlder: boolean;
+  onOlder: () => Promise<void>;
+}): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  /** Where the end of the list was seen from, in pixels above it. */
+  const fromEnd = useRef(0);
+  const task = useTask();
+  const last = messages.at(-1)?.seq;
+  const first = messages[0]?.seq;
+  // What comes is seen by who looks at the end; older ones that are loaded move nothing.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: when the list has grown, at either end
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element !== null) element.scrollTop = element.scrollHeight - element.clientHeight - fromEnd.current;
+  }, [last, first]);
+  const onScroll = (): void => {
+    const element = box.current;
+    if (element === null) return;
+    const distance = element.scrollHeight - element.clientHeight - element.scrollTop;
+    fromEnd.current = distance < NEAR_PX ? 0 : distance;
+    if (element.scrollTop < NEAR_PX && hasOlder && !task.isBusy) void task.run(onOlder);
+  };
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    <div class="messages" ref={box} onScroll={onScroll} role="log" aria-label="Messages" tabIndex={0}>
+      {hasOlder && (
+        <button type="button" class="quiet" disabled={task.isBusy} onClick={() => void task.run(onOlder)}>
+          Older messages
+        </button>
+      )}
+      <Trouble error={task.error} />
+      {inDays(messages).map(({ title, messages: ofDay }) => (
+        <section key={title} aria-label={title}>
+          <p class="day">{title}</p>
+          {ofDay.map((message) => (
+            <Message key={message.seq} message={message} />
+          ))}
+        </section>
+      ))}
+    </div>
+  );
+}
+
+interface Day {
+  readonly title: string;
+  readonly messages: MessageView[];
+}
+
+/** By the writers' clocks, which may go wrong: a day may come twice, and its title says so. */
+function inDays(messages: readonly MessageView[]): Day[] {
+  const days: Day[] = [];
+  const titles = new Map<string, number>();
+  let current = '';
+  for (const message of messages) {
+    const title = day(message.writtenAt);
+    if (title !== current || days.length === 0) {
+      const times = (titles.get(title) ?? 0) + 1;
+      titles.set(title, times);
+      days.push({ title: times === 1 ? title : `${title} (${times})`, messages: [] });
+      current = title;
+    }
+    days.at(-1)?.messages.push(message);
+  }
+  return days;
+}
+
+const MARKS: Record<MessageView['state'], string> = {
+  waiting: 'waiting',
+  delivered: '✓ delivered',
+  discarded: 'never sent',
+  unread: '',
+  read: '',
+};
+
+/** Thousands of them stand on the page: only one that changes is made anew. */
+class Message extends Component<{ readonly message: MessageView }> {
+  override shouldComponentUpdate(next: { readonly message: MessageView }): boolean {
+    return next.message !== this.props.message;
+  }
+
+  override render(): JSX.Element {
+    const { direction, text, writtenAt, state } = this.props.message;
+    return (
+      <p class={`message ${direction}`}>
+        <span class="text">{text}</span>
+        <span class="mark">
+          {timeOfDay(writtenAt)} {MARKS[state]}
+        </span>
+      </p>
+    );
+  }
+}
+
+function Writer({ peer }: { peer: string }): JSX.Element {
+  const [text, setText] = useState('');
+  const task = useTask();
+  const send = async (): Promise<void> => {
+    if (text.trim() === '' || task.isBusy) return;
+    if (await task.run(() => call('chat/send', { peer, text }))) setText('');
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void send();
+      }}
+    >
+      <Field label={`Message to ${peer}`} hint="Enter sends; Shift and Enter begin a new line.">
+        {(ids) => (
+          <textarea
+            {...ids}
+            rows={2}
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+              event.preventDefault();
+              void send();
+            }}
+          />
+        )}
+      </Field>
+      <button type="submit" class="primary" disabled={task.isBusy || text.trim() === ''}>
+        Send
+      </button>
+      <Trouble error={task.error} />
+    </form>
+  );
+}
