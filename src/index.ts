@@ -12,8 +12,10 @@ export { type Diagnosis, type ExamineOptions, examine } from './doctor/examine.t
 export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError } from './errors.ts';
+export { diskError } from './files/disk-error.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
 export type { ManifestEntry } from './files/manifest.ts';
+export { pathProblem } from './files/names.ts';
 export type { Offer } from './files/offer.ts';
 export { type AddOptions, type Shared, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
 export { StreamDownload } from './files/stream-download.ts';
@@ -122,6 +124,7 @@ export {
 export type { IncomingPush, IncomingState } from './sharing/incoming-push.ts';
 export { type PushOptions, push as pushOffer } from './sharing/push.ts';
 export type { PushState } from './sharing/push-state.ts';
+export { Rate } from './sharing/rate.ts';
 export { type Pushed, Receiver, type ReceiverOptions } from './sharing/receiver.ts';
 export type { SourceLoss } from './sharing/source.ts';
 export {

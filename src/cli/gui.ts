@@ -1,4 +1,6 @@
 /** `gui`: a page in the browser, for all of it. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Gui } from '../gui/gui.ts';
@@ -12,6 +14,7 @@ interface GuiCliOptions extends KeyOptions {
   readonly port: number;
   readonly webPort?: number;
   readonly commands: readonly string[];
+  readonly inbox?: string;
   readonly lan: boolean;
   readonly readOnly?: boolean;
   readonly idle: number;
@@ -34,6 +37,7 @@ export function addGui(program: Command): void {
       port,
     )
     .addOption(commandsOption())
+    .option('--inbox <dir>', 'where to put files that come; "udp-tool" in the home folder if not given')
     .addOption(lanOption())
     .option('--read-only', 'the page looks, and changes nothing')
     .addOption(
@@ -52,6 +56,7 @@ async function gui(options: GuiCliOptions): Promise<void> {
   await using page = await Gui.begin({
     store,
     stateDir: messageFolder(store),
+    inbox: resolve(options.inbox ?? join(homedir(), 'udp-tool')),
     port: options.port,
     ...(options.host !== undefined && { ip: options.host }),
     ...(options.webPort !== undefined && { webPort: options.webPort }),

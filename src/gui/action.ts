@@ -10,6 +10,13 @@ export interface Action {
   run(input: Input, signal: AbortSignal): unknown;
 }
 
+/** What the page sends as bytes: `POST /api/NAME?FIELD=VALUE`, with a body of any length. */
+export interface Upload {
+  readonly name: string;
+  /** @param body stops early, by an error, where the page goes away */
+  take(input: Input, body: AsyncIterable<Uint8Array>): Promise<unknown>;
+}
+
 /** The JSON object that came, whose fields are read one by one, each for what it has to be. */
 export class Input {
   readonly #fields: Readonly<Record<string, unknown>>;

@@ -147,3 +147,96 @@ export type ConversationChangeView = { readonly peer: string } & (
   | { readonly kind: 'read'; readonly upTo: number }
   | { readonly kind: 'forgotten' }
 );
+
+export interface OfferView {
+  readonly kind: 'file' | 'folder';
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly files: number;
+  /** Hexadecimal. */
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly modifiedAt: number;
+  readonly isExecutable: boolean;
+}
+
+/** `shared`, by path: what this machine offers. */
+export interface SharedView {
+  readonly path: string;
+  readonly name: string;
+  /** Names of peers; null for all of them. */
+  readonly to: readonly string[] | null;
+  /** `gone` until it is back. */
+  readonly state: 'hashing' | 'offered' | 'gone';
+  /** From 0 to 1. */
+  readonly hashed: number;
+  readonly offer: OfferView | null;
+  /** What of a folder cannot be sent. */
+  readonly skipped: number;
+  readonly error?: ErrorView;
+}
+
+/** What peers offer: of `files/look`. */
+export interface FoundView {
+  readonly key: string;
+  readonly offer: OfferView;
+  readonly peers: readonly string[];
+}
+
+export interface LookView {
+  readonly found: readonly FoundView[];
+  readonly errors: readonly { readonly peer: string; readonly error: ErrorView }[];
+}
+
+/** `transfers`, by number: what this machine gets, what peers push to it, and what it pushes. */
+export interface TransferView {
+  readonly id: number;
+  readonly kind: 'get' | 'incoming' | 'push';
+  /** Whom it is of, or to. */
+  readonly peers: readonly string[];
+  readonly offer: OfferView;
+  /** `asked`: somebody has to say whether it is wanted, here, or there if it is pushed. */
+  readonly state: 'hashing' | 'asked' | 'running' | 'paused' | 'done' | 'refused' | 'failed' | 'cancelled';
+  readonly doneBytes: number;
+  readonly bytesPerSecond: number;
+  /** Of what is got. */
+  readonly sources: readonly TransferSourceView[];
+  readonly path?: string;
+  readonly error?: ErrorView;
+}
+
+export interface TransferSourceView {
+  readonly name: string;
+  readonly receivedBytes: number;
+  readonly bytesPerSecond: number;
+  /** Why it is asked no more. */
+  readonly loss: 'wrong' | 'changed' | 'gone' | null;
+}
+
+/** What is in a folder that a peer pushes: of `transfers/contents`. */
+export interface ContentsView {
+  readonly entries: readonly {
+    readonly path: string;
+    /** Null for folders. */
+    readonly size: number | null;
+    readonly isExecutable: boolean;
+  }[];
+  /** Those that are not listed, and how many of them are executable. */
+  readonly more: number;
+  readonly moreExecutable: number;
+}
+
+/** `uploads`, by peer and offer: what peers fetch from this machine. */
+export interface UploadView {
+  readonly peer: string;
+  readonly offer: OfferView;
+  readonly servedBytes: number;
+  readonly bytesPerSecond: number;
+}
+
+/** `files`, key `now`. */
+export interface FilesView {
+  readonly inbox: string;
+  readonly error?: ErrorView;
+}

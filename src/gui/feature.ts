@@ -1,11 +1,14 @@
 /** A part of the page's other side: what it can have done, and what it shows once the machine runs. */
 import { UdpToolError } from '../index.ts';
-import type { Action } from './action.ts';
+import type { Action, Upload } from './action.ts';
 import type { Machine } from './machine.ts';
 
 export interface Feature {
   readonly actions: readonly Action[];
+  readonly uploads?: readonly Upload[];
   begin?(machine: Machine): void | Promise<void>;
+  /** The machine is about to end. */
+  end?(): Promise<void>;
 }
 
 /** Holds the machine, once there is one. */

@@ -1,5 +1,4 @@
 /** `udp-tool gui`: a machine, and the page from which a person uses it. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UdpToolError } from '../index.ts';
 import { loadAssets } from './assets.ts';
@@ -7,11 +6,13 @@ import { Door, type StoredSession } from './door.ts';
 import { type Feature, MachineSlot } from './feature.ts';
 import { Ask } from './features/ask.ts';
 import { Chat } from './features/chat.ts';
+import { Files } from './features/files.ts';
 import { Peers } from './features/peers.ts';
 import { Setup } from './features/setup.ts';
 import { HttpServer } from './http-server.ts';
 import { LiveHub } from './live.ts';
 import { Machine, type MachineOptions } from './machine.ts';
+import { StateFile } from './state-file.ts';
 
 export interface GuiOptions extends MachineOptions {
   /** Of the page, on loopback; the one of the last time, else any free one, if not given. */
@@ -29,17 +30,24 @@ interface GuiState {
   readonly sessions: readonly StoredSession[];
 }
 
-const STATE_FILE = 'gui.json';
+const NO_STATE: GuiState = { webPort: 0, sessions: [] };
+
+function checkState(json: unknown): GuiState | null {
+  const { webPort, sessions } = json as GuiState;
+  return Number.isInteger(webPort) && Array.isArray(sessions) ? { webPort, sessions } : null;
+}
 
 export class Gui implements AsyncDisposable {
   readonly #door: Door;
   readonly #http: HttpServer;
   readonly #slot: MachineSlot;
+  readonly #features: readonly Feature[];
 
-  private constructor(door: Door, http: HttpServer, slot: MachineSlot) {
+  private constructor(door: Door, http: HttpServer, slot: MachineSlot, features: readonly Feature[]) {
     this.#door = door;
     this.#http = http;
     this.#slot = slot;
+    this.#features = features;
   }
 
   /** @throws UdpToolError `port-in-use`, `no-permission`; what ails the keys is shown on the page */
@@ -59,9 +67,15 @@ export class Gui implements AsyncDisposable {
       isReadOnly: options.isReadOnly,
       onKey: run,
     });
-    features.push(setup, new Peers(hub, slot), new Ask(hub, slot), new Chat(hub, slot, options.onTrouble));
-    const state = new StateFile(options.stateDir);
-    const before = await state.read();
+    features.push(
+      setup,
+      new Peers(hub, slot),
+      new Ask(hub, slot),
+      new Chat(hub, slot, options.onTrouble),
+      new Files(hub, slot, options),
+    );
+    const state = new StateFile(join(options.stateDir, 'gui.json'), checkState);
+    const before = (await state.read()) ?? NO_STATE;
     const door = new Door({
       now: Date.now,
       idleMs: options.idleMs,
@@ -70,8 +84,9 @@ export class Gui implements AsyncDisposable {
     });
     const assets = await loadAssets(options.assets);
     const actions = features.flatMap((feature) => feature.actions);
+    const uploads = features.flatMap((feature) => feature.uploads ?? []);
     const http = await openHttp(
-      { door, hub, actions, assets, isReadOnly: options.isReadOnly },
+      { door, hub, actions, uploads, assets, isReadOnly: options.isReadOnly },
       options.webPort,
       before.webPort,
     );
@@ -79,7 +94,7 @@ export class Gui implements AsyncDisposable {
       if (!(error instanceof UdpToolError)) throw error;
       if (error.code !== 'key-missing') setup.failed(error);
     });
-    return new Gui(door, http, slot);
+    return new Gui(door, http, slot, features);
   }
 
   get webPort(): number {
@@ -93,6 +108,7 @@ export class Gui implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http[Symbol.asyncDispose]();
+    for (const feature of this.#features) await feature.end?.();
     if (this.#slot.isFilled) await this.#slot.machine[Symbol.asyncDispose]();
   }
 }
@@ -109,39 +125,5 @@ async function openHttp(
   } catch (error) {
     if (!(error instanceof UdpToolError) || error.code !== 'port-in-use') throw error;
     return HttpServer.open(options, 0);
-  }
-}
-
-class StateFile {
-  readonly #dir: string;
-  /** One after the other. */
-  #writing: Promise<void> = Promise.resolve();
-
-  constructor(dir: string) {
-    this.#dir = dir;
-  }
-
-  /** What cannot be read is as if it were not there: a page that was open has to be opened anew. */
-  async read(): Promise<GuiState> {
-    try {
-      const { webPort, sessions } = JSON.parse(await readFile(this.#path, 'utf8')) as GuiState;
-      if (Number.isInteger(webPort) && Array.isArray(sessions)) return { webPort, sessions };
-    } catch {}
-    return { webPort: 0, sessions: [] };
-  }
-
-  write(state: GuiState): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
-      await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-      await writeFile(`${this.#path}.new`, JSON.stringify(state), { mode: 0o600 });
-      await rename(`${this.#path}.new`, this.#path);
-    });
-    // Where it cannot be kept, a page has to be opened anew after a restart.
-    this.#writing = this.#writing.catch(() => {});
-    return this.#writing;
-  }
-
-  get #path(): string {
-    return join(this.#dir, STATE_FILE);
   }
 }

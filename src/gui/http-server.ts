@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { UdpToolError } from '../index.ts';
-import { type Action, Input } from './action.ts';
+import { type Action, Input, type Upload } from './action.ts';
 import type { Asset } from './assets.ts';
 import type { Door, SessionSecrets } from './door.ts';
 import { isHostAllowed, isReadAllowed, isWriteAllowed } from './gatekeeper.ts';
@@ -12,12 +12,13 @@ export interface HttpServerOptions {
   readonly door: Door;
   readonly hub: LiveHub;
   readonly actions: readonly Action[];
+  readonly uploads: readonly Upload[];
   /** By path: `/`, `/app.js`. */
   readonly assets: ReadonlyMap<string, Asset>;
   readonly isReadOnly: boolean;
 }
 
-export const PAGE_KEY_HEADER = 'x-page-key';
+const PAGE_KEY_HEADER = 'x-page-key';
 const LOOPBACK = '127.0.0.1';
 const MAX_BODY_BYTES = 256 * 1024;
 /** So that a proxy, or the page, sees that the connection lives; and the end of an idle session is noticed. */
@@ -51,11 +52,13 @@ class Refusal extends Error {
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #actions: ReadonlyMap<string, Action>;
+  readonly #uploads: ReadonlyMap<string, Upload>;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
 
   private constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#actions = new Map(options.actions.map((action) => [action.name, action]));
+    this.#uploads = new Map(options.uploads.map((upload) => [upload.name, upload]));
   }
 
   /**
@@ -95,8 +98,9 @@ export class HttpServer implements AsyncDisposable {
     response.on('error', () => {}); // it went away
     try {
       if (!isHostAllowed(request.headers)) throw new Refusal(421, 'wrong-host', 'This is not that host.');
-      const { pathname } = new URL(request.url ?? '/', 'http://page');
-      if (pathname.startsWith('/api/')) await this.#answerApi(request, response, pathname.slice(5));
+      const { pathname, searchParams } = new URL(request.url ?? '/', 'http://page');
+      if (pathname.startsWith('/api/'))
+        await this.#answerApi(request, response, pathname.slice(5), searchParams);
       else this.#answerAsset(request, response, pathname);
     } catch (error) {
       if (response.headersSent || response.destroyed) response.destroy();
@@ -126,7 +130,12 @@ export class HttpServer implements AsyncDisposable {
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
-  async #answerApi(request: IncomingMessage, response: ServerResponse, name: string): Promise<void> {
+  async #answerApi(
+    request: IncomingMessage,
+    response: ServerResponse,
+    name: string,
+    query: URLSearchParams,
+  ): Promise<void> {
     const { door } = this.#options;
     response.setHeader('cache-control', 'no-store');
     const isWrite = request.method === 'POST';
@@ -145,6 +154,16 @@ export class HttpServer implements AsyncDisposable {
       this.#stream(request, response, secrets);
       return;
     }
+    const upload = this.#uploads.get(name);
+    if (upload !== undefined) {
+      this.#refuseReadOnly();
+      // As JSON is, this is a type that a form of another site cannot send.
+      if (request.headers['content-type'] !== 'application/octet-stream')
+        throw new Refusal(415, 'not-bytes', 'Only bytes are taken.');
+      door.used(secrets); // who sends a large file is there all the time
+      sendJson(response, 200, (await upload.take(new Input(Object.fromEntries(query)), request)) ?? {});
+      return;
+    }
     const input = new Input(await readJson(request));
     if (name === 'used') door.used(secrets);
     if (name === 'leave') door.leave(secrets);
@@ -154,11 +173,15 @@ export class HttpServer implements AsyncDisposable {
     }
     const action = this.#actions.get(name);
     if (action === undefined) throw new Refusal(404, 'not-found', 'There is nothing.');
-    if (this.#options.isReadOnly && action.isRead !== true)
-      throw new Refusal(403, 'read-only', 'This page may only look: udp-tool was started with --read-only.');
+    if (action.isRead !== true) this.#refuseReadOnly();
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     sendJson(response, 200, (await action.run(input, gone.signal)) ?? {});
+  }
+
+  #refuseReadOnly(): void {
+    if (this.#options.isReadOnly)
+      throw new Refusal(403, 'read-only', 'This page may only look: udp-tool was started with --read-only.');
   }
 
   async #enter(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -21,6 +21,8 @@ export interface MachineOptions {
   readonly store: KeyStore;
   /** Where messages are kept, and where peers were seen. */
   readonly stateDir: string;
+  /** Where files go that peers push, and that are fetched; made when the first one comes. */
+  readonly inbox: string;
   readonly port: number;
   readonly ip?: string;
   /** Adds the person's own commands to those that come with udp-tool. */
@@ -46,6 +48,7 @@ export class Listeners<Args extends readonly unknown[]> {
 export class Machine implements AsyncDisposable {
   readonly store: KeyStore;
   readonly stateDir: string;
+  readonly inbox: string;
   readonly keyPair: KeyPair;
   readonly endpoint: UdpEndpoint;
   readonly messages: MessageStore;
@@ -65,6 +68,7 @@ export class Machine implements AsyncDisposable {
   private constructor(parts: Parts) {
     this.store = parts.options.store;
     this.stateDir = parts.options.stateDir;
+    this.inbox = parts.options.inbox;
     this.keyPair = parts.keyPair;
     this.endpoint = parts.endpoint;
     this.messages = parts.messages;

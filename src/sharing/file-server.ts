@@ -49,7 +49,7 @@ async function answer(
     }
     case 'push':
       if (receiver === undefined) question.refuse('refused');
-      else question.answer(await receiver.onPush(question.peer, asked.offer, question.route));
+      else question.answer(await receiver.onPush(question.peer, asked, question.route));
       return;
     case 'piece':
       for (const one of offers) {

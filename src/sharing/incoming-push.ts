@@ -30,12 +30,32 @@ export interface IncomingPush {
   cancel(): void;
 }
 
+const MAX_NUMBERS = 16;
+
+/** The newest of them. */
+class RecentNumbers {
+  readonly #numbers = new Set<number>();
+
+  has(number: number): boolean {
+    return this.#numbers.has(number);
+  }
+
+  add(number: number): void {
+    this.#numbers.delete(number);
+    this.#numbers.add(number);
+    const [oldest] = this.#numbers;
+    if (this.#numbers.size > MAX_NUMBERS && oldest !== undefined) this.#numbers.delete(oldest);
+  }
+}
+
 /** An answer waits so long for something new to tell. */
 const WAIT_MS = 1_000;
 
 export class RunningPush implements IncomingPush {
   readonly peer: RemotePeer;
   readonly offer: Offer;
+  /** Of all that push the same at once. */
+  readonly numbers = new RecentNumbers();
   /** To the process that asked last. */
   route: StreamRoute;
   askedAt: number;

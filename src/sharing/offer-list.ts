@@ -13,7 +13,8 @@ export const OFFERS: StreamSubject = ['offers'];
 /** The kinds of things that are asked for. */
 export type Question =
   | { readonly kind: 'offers' }
-  | { readonly kind: 'push'; readonly offer: Offer }
+  /** `push` is a number that tells a push from others of the same offer. */
+  | { readonly kind: 'push'; readonly offer: Offer; readonly push: number }
   | { readonly kind: 'piece'; readonly piece: Subject };
 
 /** What somebody asks for; null for what nobody honest asks. */
@@ -24,7 +25,7 @@ export function readQuestion([kind, ...fields]: StreamSubject): Question | null 
       return fields.length === 0 ? { kind } : null;
     case 'push': {
       const offer = offerFromCbor(first);
-      return offer === null || fields.length !== 1 ? null : { kind, offer };
+      return offer === null || fields.length !== 2 || !isSize(second) ? null : { kind, offer, push: second };
     }
     case 'chunk':
       if (fields.length !== 2 || !isId(first) || !isSize(second)) return null;
@@ -43,8 +44,8 @@ export function askForPiece(piece: Subject): StreamSubject {
     : ['node', piece.blob, piece.level, piece.index];
 }
 
-export function askToTake(offer: Offer): StreamSubject {
-  return ['push', offerToCbor(offer)];
+export function askToTake(offer: Offer, push: number): StreamSubject {
+  return ['push', offerToCbor(offer), push];
 }
 
 /** As many of them as a list holds. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UdpToolError } from '../errors.ts';
 import type { Offer } from '../files/offer.ts';
 import type { RemotePeer } from '../remote-peer.ts';
+import { random } from '../transport/random.ts';
 import { askToTake } from './offer-list.ts';
 import { decodePushState, MAX_PUSH_STATE_BYTES, type PushState } from './push-state.ts';
 import { within } from './within.ts';
@@ -29,6 +30,7 @@ const LEAST_MS = 100;
  */
 export async function push(peer: RemotePeer, offer: Offer, options: PushOptions): Promise<void> {
   const { signal, now, firstAnswerMs = FIRST_ANSWER_MS, patienceMs = PATIENCE_MS, onState } = options;
+  const [number = 0] = new Uint32Array(random(4).buffer);
   const beganAt = now();
   let heardAt: number | null = null;
   for (;;) {
@@ -36,7 +38,7 @@ export async function push(peer: RemotePeer, offer: Offer, options: PushOptions)
     const waitMs = heardAt === null ? firstAnswerMs : patienceMs;
     const result = await within(waitMs, signal, (late) =>
       peer.ask({
-        subject: askToTake(offer),
+        subject: askToTake(offer, number),
         maxBytes: MAX_PUSH_STATE_BYTES,
         patienceMs: 5_000,
         signal: late,

@@ -5,6 +5,7 @@ import type { ManifestEntry } from '../files/manifest.ts';
 import type { Offer } from '../files/offer.ts';
 import type { RemotePeer, StreamRoute } from '../remote-peer.ts';
 import { type IncomingPush, RunningPush } from './incoming-push.ts';
+import type { Question } from './offer-list.ts';
 import { encodePushState } from './push-state.ts';
 
 /** What is to be decided. */
@@ -29,6 +30,9 @@ export interface ReceiverOptions {
   /** There is a push, or its state is another; how far it is can be looked at whenever somebody wants to know. */
   readonly onChange?: (push: IncomingPush) => void;
 }
+
+/** The question of a peer that pushes. */
+type PushQuestion = Extract<Question, { readonly kind: 'push' }>;
 
 /** Of one peer, at once. */
 const MAX_PUSHES_PER_PEER = 8;
@@ -55,12 +59,13 @@ export class Receiver {
   }
 
   /** What to answer a peer that asks, for the first time or again, to take an offer. */
-  async onPush(peer: RemotePeer, offer: Offer, route: StreamRoute): Promise<Uint8Array> {
+  async onPush(peer: RemotePeer, asked: PushQuestion, route: StreamRoute): Promise<Uint8Array> {
+    const { offer, push: number } = asked;
     const pushes = this.#pushesOf(peer);
     const id = toHex(offer.id);
     let push = pushes.get(id);
-    // The same again from another process is a new push, unless that of the first is still going on.
-    if (push?.isOver && push.route.process !== route.process) push = undefined;
+    // While one goes on, the same again is part of it; afterwards it is a new one.
+    if (push?.isOver && !push.numbers.has(number)) push = undefined;
     if (push === undefined) {
       if (this.#options.refuses?.(peer, offer)) return encodePushState({ state: 'refused', doneBytes: 0 });
       if ([...pushes.values()].filter((one) => !one.isOver).length >= MAX_PUSHES_PER_PEER)
@@ -71,6 +76,7 @@ export class Receiver {
       forgetOver(pushes);
       this.#options.onChange?.(push);
     }
+    push.numbers.add(number);
     push.route = route;
     push.askedAt = this.#options.now();
     return push.answer();

@@ -35,8 +35,8 @@ function receiver(into: string, options: Partial<ReceiverOptions> = {}) {
     onFailed: (_peer, _offer, error) => failed.push(error.code),
     ...options,
   });
-  const push = async (peer: RemotePeer, offer: Offer) =>
-    decodePushState(await one.onPush(peer, offer, ROUTE))?.state;
+  const push = async (peer: RemotePeer, offer: Offer, number = 1) =>
+    decodePushState(await one.onPush(peer, { kind: 'push', offer, push: number }, ROUTE))?.state;
   return { push, failed, stop, one };
 }
 
@@ -141,6 +141,22 @@ test('a push that is taken pauses, goes on with what came, and tells each change
   expect((await readFile(join(into, 'gift'))).equals(CONTENT)).toBe(true);
   view.cancel(); // what is done stays
   expect([view.state, await readdir(into)]).toEqual(['done', ['gift']]);
+  await shelf.close();
+});
+
+test('what is pushed anew is decided anew; about the old push the same is said again', async () => {
+  await using folder = await TemporaryFolder.make();
+  const { into, shelf, offer, peer } = await pusher(folder.path, CHUNKS);
+  let isWanted = false;
+  const { push, one } = receiver(into, { decide: async () => isWanted });
+  expect(await push(peer, offer, 1)).toBe('refused');
+  isWanted = true;
+  expect(await push(peer, offer, 1)).toBe('refused');
+  expect(await push(peer, offer, 2)).toBe('taking');
+  await push(peer, offer, 3); // one with the second
+  await expect.poll(() => one.pushes.at(-1)?.state).toBe('done');
+  expect([await push(peer, offer, 2), await push(peer, offer, 3)]).toEqual(['done', 'done']);
+  expect(await readdir(into)).toEqual(['gift']);
   await shelf.close();
 });
 

@@ -53,6 +53,7 @@ export class Desk implements AsyncDisposable {
     const gui = await Gui.begin({
       store,
       stateDir: join(folder, 'keys'),
+      inbox: join(folder, 'inbox'),
       port: 0,
       ip: LOOPBACK,
       lan: false,

@@ -4,6 +4,8 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { StatusView } from '../api.ts';
 import { AskPage } from './ask/ask-page.tsx';
 import { ChatPage, useUnread } from './chat/chat-page.tsx';
+import { FilesPage } from './files/files-page.tsx';
+import { useAsked } from './files/transfer-list.tsx';
 import { type Connection, useConnection, useMap } from './live.ts';
 import { PeersPage } from './peers/peers-page.tsx';
 import { href, useRoute } from './route.ts';
@@ -21,6 +23,7 @@ const PAGES: readonly Page[] = [
   { path: 'peers', title: 'Peers', show: ([name]) => <PeersPage name={name} /> },
   { path: 'ask', title: 'Ask', show: ([peer]) => <AskPage peer={peer} /> },
   { path: 'chat', title: 'Chat', show: ([peer]) => <ChatPage peer={peer} /> },
+  { path: 'files', title: 'Files', show: () => <FilesPage /> },
   { path: 'this', title: 'This machine', show: () => <SetupPage /> },
 ];
 
@@ -30,6 +33,11 @@ export function App(): JSX.Element {
   const [path, ...rest] = useRoute();
   const page = PAGES.find((one) => one.path === path) ?? (PAGES[0] as Page);
   const unread = useUnread();
+  const asked = useAsked();
+  const news: Readonly<Record<string, string>> = {
+    ...(unread > 0 && { chat: `${unread} new` }),
+    ...(asked > 0 && { files: `${asked} to answer` }),
+  };
   const hasKey = status?.state === 'running';
   const title = hasKey ? page.title : 'Welcome';
   const heading = useRef<HTMLHeadingElement>(null);
@@ -40,8 +48,8 @@ export function App(): JSX.Element {
     isFirst.current = false;
   }, [title]);
   useEffect(() => {
-    document.title = `${unread > 0 ? `(${unread}) ` : ''}${title} · udp-tool`;
-  }, [title, unread]);
+    document.title = `${unread + asked > 0 ? `(${unread + asked}) ` : ''}${title} · udp-tool`;
+  }, [title, unread, asked]);
   if (connection === 'logged-out') return <LoggedOut />;
   return (
     <>
@@ -57,7 +65,7 @@ export function App(): JSX.Element {
             {PAGES.map((one) => (
               <a key={one.path} href={href(one.path)} aria-current={one === page ? 'page' : undefined}>
                 {one.title}
-                {one.path === 'chat' && unread > 0 && <span class="count">{unread} new</span>}
+                {news[one.path] !== undefined && <span class="count">{news[one.path]}</span>}
               </a>
             ))}
           </nav>

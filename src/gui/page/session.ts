@@ -5,7 +5,7 @@ const PAGE_KEY = 'page-key';
 const PAGE_KEY_HEADER = 'x-page-key';
 
 /** What udp-tool refused, or that it is not there. */
-export class CallError extends Error implements ErrorView {
+class CallError extends Error implements ErrorView {
   readonly code: string;
   readonly hint?: string;
 
@@ -17,17 +17,31 @@ export class CallError extends Error implements ErrorView {
 }
 
 /** @throws CallError */
-export async function call<Result = object>(
+export function call<Result = object>(
   name: string,
   body: object = {},
   signal?: AbortSignal,
 ): Promise<Result> {
+  return post(name, JSON.stringify(body), 'application/json', signal);
+}
+
+/** @throws CallError */
+export async function upload(name: string, fields: Record<string, string>, file: Blob): Promise<void> {
+  await post(`${name}?${new URLSearchParams(fields)}`, file, 'application/octet-stream');
+}
+
+async function post<Result>(
+  path: string,
+  body: string | Blob,
+  type: string,
+  signal?: AbortSignal,
+): Promise<Result> {
   let response: Response;
   try {
-    response = await fetch(`/api/${name}`, {
+    response = await fetch(`/api/${path}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...keyHeader() },
-      body: JSON.stringify(body),
+      headers: { 'content-type': type, ...keyHeader() },
+      body,
       ...(signal && { signal }),
     });
   } catch {

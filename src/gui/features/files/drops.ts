@@ -1,0 +1,111 @@
+/** What is dropped on the page: a file or a folder each, kept in a folder of its own until nobody needs it. */
+import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { diskError, pathProblem, UdpToolError } from '../../../index.ts';
+
+/** Begun, and neither shared nor pushed yet. */
+const MAX_OPEN = 64;
+
+interface Drop {
+  /** Of the file or folder. */
+  readonly name: string;
+  /** Of it, nothing is written any more. */
+  isWhole: boolean;
+}
+
+export class Drops {
+  readonly #dir: string;
+  readonly #drops = new Map<string, Drop>();
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** Removes what is left of other times, unless one of these paths is in it. */
+  async clear(kept: readonly string[]): Promise<void> {
+    for (const id of await readdir(this.#dir).catch(() => []))
+      if (!kept.some((path) => path.startsWith(join(this.#dir, id) + sep))) await this.#remove(id);
+  }
+
+  /** @throws UdpToolError `bad-usage`, `spool-full` */
+  begin(name: string): string {
+    const problem = name.includes('/') ? 'it has a slash' : pathProblem(name);
+    if (problem !== null)
+      throw new UdpToolError('bad-usage', `The name "${name}" cannot be sent: ${problem}.`);
+    if ([...this.#drops.values()].filter(({ isWhole }) => !isWhole).length >= MAX_OPEN)
+      throw new UdpToolError('spool-full', 'Too much is being dropped at once.');
+    const id = randomBytes(16).toString('hex');
+    this.#drops.set(id, { name, isWhole: false });
+    return id;
+  }
+
+  /**
+   * @param path below the folder; empty for a file that is dropped by itself
+   * @throws UdpToolError `bad-usage`, `aborted`, `exists`, `disk-full`, `no-permission`, `failed`; nothing of the file is left
+   */
+  async write(id: string, path: string, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const target = join(this.#pathOf(this.#open(id), id), ...this.#parts(path));
+    let isOurs = false;
+    try {
+      await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+      const file = createWriteStream(target, { flags: 'wx', mode: 0o600 });
+      file.once('open', () => (isOurs = true));
+      await pipeline(Readable.from(body, { objectMode: false }), file);
+    } catch (error) {
+      if (isOurs) await rm(target, { force: true });
+      throw refusal(error, target);
+    }
+  }
+
+  /** What was dropped, once it is whole. @throws UdpToolError `bad-usage` */
+  finish(id: string): string {
+    const drop = this.#open(id);
+    drop.isWhole = true;
+    return this.#pathOf(drop, id);
+  }
+
+  async cancel(id: string): Promise<void> {
+    this.#open(id);
+    await this.#remove(id);
+  }
+
+  /** Whether that was dropped here; then it is gone. */
+  async removeAt(path: string): Promise<void> {
+    const [id = ''] = path.startsWith(this.#dir + sep) ? path.slice(this.#dir.length + 1).split(sep) : [];
+    if (id !== '') await this.#remove(id);
+  }
+
+  #open(id: string): Drop {
+    const drop = this.#drops.get(id);
+    if (drop === undefined || drop.isWhole) throw new UdpToolError('bad-usage', 'There is no such drop.');
+    return drop;
+  }
+
+  #pathOf({ name }: Drop, id: string): string {
+    return join(this.#dir, id, name);
+  }
+
+  #parts(path: string): string[] {
+    if (path === '') return [];
+    const problem = pathProblem(path);
+    if (problem !== null) throw new UdpToolError('bad-usage', `"${path}" cannot be sent: ${problem}.`);
+    return path.split('/');
+  }
+
+  async #remove(id: string): Promise<void> {
+    this.#drops.delete(id);
+    await rm(join(this.#dir, id), { recursive: true, force: true });
+  }
+}
+
+function refusal(error: unknown, path: string): UdpToolError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'EEXIST') return new UdpToolError('exists', 'That was dropped already.', { cause: error });
+  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE')
+    return new UdpToolError('aborted', 'The page went away.', { cause: error });
+  return diskError('keep what was dropped', error, dirname(path));
+}
