@@ -26,7 +26,7 @@ import {
 import type { Command } from './rpc/command.ts';
 import type { Outcome } from './rpc/outcome.ts';
 import type { Call, CommandResult } from './rpc/request-server.ts';
-import type { Address } from './session/address.ts';
+import type { Address, Transmit } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
 import type { Peer } from './session/peer.ts';
 import { WorkerIds } from './session/session-ids.ts';
@@ -41,6 +41,7 @@ import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { type Traffic, UdpSocket } from './transport/udp-socket.ts';
 import { UNLOGGED } from './watching/polls.ts';
 import type { StreamSubject } from './wire/stream-messages.ts';
+import { type SeenDatagram, Wiretap } from './wiretap.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** For a name to be looked up, where other ways to the peer may be tried. */
@@ -109,6 +110,8 @@ export interface UdpEndpointOptions {
   readonly relayBytesPerSecond?: number;
   /** Called for every datagram that is dropped: often, while somebody floods. */
   readonly onDrop?: (drop: Drop) => void;
+  /** As {@link UdpEndpoint.onDatagram}, from the first one on. */
+  readonly onDatagram?: (seen: SeenDatagram) => void;
   /**
    * The place in a worker group, whose port and address hold. A worker answers only: what it asked, the kernel would
    * have another worker hear the answer of.
@@ -152,6 +155,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #runner = new CommandRunner(this.#closing.signal, random);
   readonly #answersOnly: boolean;
   readonly #turns: FairTurns<Peer>;
+  readonly #wiretap: Wiretap;
   readonly #onPath = new Set<(peer: RemotePeer, path: PathInfo) => void>();
   #onStream: (question: StreamQuestion) => void = ({ refuse }) => refuse('unknown');
 
@@ -166,11 +170,17 @@ export class UdpEndpoint implements AsyncDisposable {
     // Every command that runs may listen.
     setMaxListeners(0, this.#closing.signal);
     this.serve(options.commands ?? builtinCommands);
-    const { onRequest, onDrop, worker } = options;
+    const { onRequest, onDrop, onDatagram, worker } = options;
     this.#answersOnly = worker !== undefined;
+    this.#wiretap = new Wiretap({
+      nameOf: (peer) => this.#byPeer.get(peer)?.name,
+      peerAt: (index) => this.#machine.endpoint.peerAt(index),
+    });
+    if (onDatagram) this.#wiretap.listen(onDatagram);
     this.#machine = new P2pMachine({
       keyPair: options.keyPair,
       random,
+      tap: this.#wiretap,
       ownAddresses: () => reachableAddresses(this.addresses),
       // Which worker a peer's datagrams reach is the kernel's choice: two peers would wait at two of them.
       introduces: worker === undefined && (options.introduces ?? true),
@@ -202,7 +212,7 @@ export class UdpEndpoint implements AsyncDisposable {
     });
     for (const peer of options.peers ?? []) this.addPeer(peer);
     this.#socket = socket;
-    this.#driver = new Driver(this.#machine, this.#clock, ({ datagram, to }) => socket.send(datagram, to));
+    this.#driver = new Driver(this.#machine, this.#clock, (transmit) => this.#send(transmit));
     socket.onDatagram = this.#driver.receive;
     if (worker) worker.onHandedOn = (datagram, from) => this.#receiveHandedOn(datagram, from);
   }
@@ -299,6 +309,16 @@ export class UdpEndpoint implements AsyncDisposable {
     this.#onPath.add(listener);
   }
 
+  /**
+   * Tells of every datagram that is sent or received, soon after it was. It costs time only while somebody listens, and
+   * changes nothing; what the listener throws is ignored.
+   *
+   * @returns what ends it
+   */
+  onDatagram(listener: (seen: SeenDatagram) => void): () => void {
+    return this.#wiretap.listen(listener);
+  }
+
   /** Replaces what peers are given that ask for streams (PROTOCOL §8.6). */
   serveStreams(handler: (question: StreamQuestion) => void): void {
     this.#onStream = handler;
@@ -309,13 +329,18 @@ export class UdpEndpoint implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#turns.close();
-    for (const { datagram, to } of this.#machine.close(this.#clock.now())) this.#socket.send(datagram, to);
+    for (const transmit of this.#machine.close(this.#clock.now())) this.#send(transmit);
     this.#driver.close();
     await this.#socket.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #send(transmit: Transmit): void {
+    if (this.#wiretap.isOpen) this.#wiretap.sent(transmit);
+    this.#socket.send(transmit.datagram, transmit.to);
   }
 
   #receiveHandedOn(datagram: Uint8Array, from: Address): void {
