@@ -11,7 +11,7 @@ import { MEET } from './p2p/introduction.ts';
 import { announcedBy, announcedTags } from './p2p/lan-tags.ts';
 import type { RelayTraffic } from './p2p/links.ts';
 import { P2pMachine } from './p2p/p2p-machine.ts';
-import type { Path } from './p2p/path-notes.ts';
+import { PeerPaths } from './peer-paths.ts';
 import {
   type Answer,
   type PathInfo,
@@ -156,7 +156,7 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #answersOnly: boolean;
   readonly #turns: FairTurns<Peer>;
   readonly #wiretap: Wiretap;
-  readonly #onPath = new Set<(peer: RemotePeer, path: PathInfo) => void>();
+  readonly #paths: PeerPaths;
   #onStream: (question: StreamQuestion) => void = ({ refuse }) => refuse('unknown');
 
   /** @internal Use {@link createEndpoint}. */
@@ -186,7 +186,7 @@ export class UdpEndpoint implements AsyncDisposable {
       introduces: worker === undefined && (options.introduces ?? true),
       relayBytesPerSecond: options.relayBytesPerSecond ?? DEFAULT_RELAY_BYTES_PER_SECOND,
       onEvent: (event) => {
-        if (event.type === 'confirmed') this.#tellPath(event.session.peer);
+        if (event.type === 'confirmed') this.#paths.tell(event.session.peer);
       },
       command: (peer, name) => {
         const caller = this.#byPeer.get(peer);
@@ -209,6 +209,12 @@ export class UdpEndpoint implements AsyncDisposable {
           onRequest({ peer: this.#nameOf(peer), command, error, isDenied });
         },
       }),
+    });
+    this.#paths = new PeerPaths({
+      finder: this.#machine.finder,
+      remoteOf: (peer) => this.#byPeer.get(peer),
+      now: () => this.#clock.now(),
+      wake: () => this.#driver.wake(),
     });
     for (const peer of options.peers ?? []) this.addPeer(peer);
     this.#socket = socket;
@@ -264,11 +270,8 @@ export class UdpEndpoint implements AsyncDisposable {
       roundTripMs: () => core.rtt.smoothed,
       hasAddress: () => core.addresses.length > 0,
       reach: (timeoutMs, signal) => this.#reach(core, timeoutMs, signal),
-      path: () => this.#pathInfo(this.#machine.finder.pathTo(core, this.#clock.now())),
-      suggest: (kind, addresses) => {
-        this.#machine.finder.suggest(core, kind, addresses, this.#clock.now());
-        this.#driver.wake();
-      },
+      path: () => this.#paths.to(core),
+      suggest: (kind, addresses) => this.#paths.suggest(core, kind, addresses),
       ask: (question) => this.#ask(core, question),
     });
     this.#peers.set(options.name, peer);
@@ -306,7 +309,7 @@ export class UdpEndpoint implements AsyncDisposable {
 
   /** Tells of each path to a peer over which a handshake of this side went through. */
   onPath(listener: (peer: RemotePeer, path: PathInfo) => void): void {
-    this.#onPath.add(listener);
+    this.#paths.onPath(listener);
   }
 
   /**
@@ -399,21 +402,7 @@ export class UdpEndpoint implements AsyncDisposable {
     void this.#lookUpAll(LOOK_UP_MS);
     await this.#byPeer.get(core)?.lookUp(LOOK_UP_MS);
     if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
-    return new Promise((done, fail) => {
-      const abort = (): void => {
-        giveUp();
-        fail(new UdpToolError('aborted', 'The search was aborted.', { cause: signal?.reason }));
-      };
-      const settle = (path: Path | null): void => {
-        signal?.removeEventListener('abort', abort);
-        done(this.#pathInfo(path));
-      };
-      let giveUp = (): void => {};
-      if (signal?.aborted) return abort();
-      signal?.addEventListener('abort', abort, { once: true });
-      giveUp = this.#machine.finder.reach(core, timeoutMs, settle, this.#clock.now());
-      this.#driver.wake();
-    });
+    return this.#paths.reach(core, timeoutMs, signal);
   }
 
   #ask(
@@ -458,26 +447,6 @@ export class UdpEndpoint implements AsyncDisposable {
     throw new UdpToolError('bad-usage', 'A worker answers its peers and cannot ask them.', {
       hint: 'Ask with an endpoint of its own: createEndpoint without `worker`.',
     });
-  }
-
-  #tellPath(core: Peer): void {
-    const peer = this.#byPeer.get(core);
-    const path = peer?.path;
-    if (peer === undefined || !path) return;
-    for (const listener of this.#onPath) listener(peer, path);
-  }
-
-  #pathInfo(path: Path | null): PathInfo | null {
-    if (path === null) return null;
-    const { kind, address, via, roundTripMs } = path;
-    const viaName = via === undefined ? undefined : this.#byPeer.get(via)?.name;
-    return {
-      kind,
-      // That of the relay, where one is between.
-      address: kind === 'relayed' ? (via?.current?.address ?? address) : address,
-      ...(viaName !== undefined && { via: viaName }),
-      roundTripMs,
-    };
   }
 
   #answerStream({ peer, subject, session, answer, refuse }: StreamAsk): void {
