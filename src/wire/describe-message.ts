@@ -1,5 +1,5 @@
 /** Messages as a person reads them: by PROTOCOL's names, in short texts and numbers, and without any secret. */
-import { diagnostic, shownText } from './diagnostic.ts';
+import { diagnostic } from './diagnostic.ts';
 import { type Message, MessageType } from './messages.ts';
 import { StreamMessageType } from './stream-messages.ts';
 
@@ -7,7 +7,10 @@ import { StreamMessageType } from './stream-messages.ts';
 export interface SeenMessage {
   /** As PROTOCOL §8 has it: `REQUEST`. */
   readonly name: string;
-  /** By its names there. Values are in CBOR's diagnostic notation, cut; of byte strings that belong together, the length. */
+  /**
+   * By its names there. What may be any value is in CBOR's diagnostic notation, cut; `bytes` and `datagram` are the
+   * length of what is not shown, and `have` is how many parts there are.
+   */
   readonly fields: Readonly<Record<string, string | number>>;
 }
 
@@ -44,7 +47,7 @@ function fieldsOf(message: Message): SeenMessage['fields'] {
     }
     case MessageType.ERROR: {
       const { lane, id, code, text } = message;
-      return { lane, id, code, text: shownText(text, MAX_VALUE_LENGTH) };
+      return { lane, id, code, text: diagnostic(text, MAX_VALUE_LENGTH) };
     }
     case MessageType.PENDING:
       return { lane: message.lane, id: message.id };
@@ -57,7 +60,7 @@ function fieldsOf(message: Message): SeenMessage['fields'] {
       return { lane, id, have: bitsIn(have) };
     }
     case MessageType.RELAY:
-      return { link: message.link, bytes: message.datagram.length };
+      return { link: message.link, datagram: message.datagram.length };
     case StreamMessageType.ACK: {
       const { delayUs, ranges } = message;
       return { largest: ranges[1] ?? 0, delay: delayUs, runs: rangesText(ranges) };

@@ -15,11 +15,6 @@ export function diagnostic(value: CborValue, maxLength: number): string {
   return cut(out.text, maxLength);
 }
 
-/** A text without quotes, on one line. */
-export function shownText(text: string, maxLength: number): string {
-  return cut(quote(text, maxLength).slice(1, -1), maxLength);
-}
-
 interface Out {
   text: string;
   readonly maxLength: number;
@@ -36,7 +31,7 @@ function write(value: CborValue, out: Out): void {
       out.text += `${quote(key, out.maxLength)}: `;
       write(item, out);
     });
-  } else out.text += Object.is(value, -0) ? '-0' : String(value);
+  } else out.text += String(value);
 }
 
 function writeAll<T>(
