@@ -21,7 +21,7 @@ export interface SeenDatagram {
   readonly start: Uint8Array;
   /** By its first byte; null where that is none of them. */
   readonly kind: DatagramKind | null;
-  /** Who sealed it, once that is proved, or for whom it was sealed. Undefined for whatever was dropped. */
+  /** Who sealed it, once that is proved, or for whom it was sealed. Undefined for what was dropped, or is another worker's. */
   readonly peer: string | undefined;
   /** Why it was answered with silence. */
   readonly dropped: DropReason | undefined;

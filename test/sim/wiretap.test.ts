@@ -119,6 +119,7 @@ describe('somebody who looks on', () => {
     for (const secret of secrets)
       for (const encoding of ['hex', 'base64', 'latin1'] as const)
         expect(messages.includes(Buffer.from(secret).toString(encoding))).toBe(false);
+    expect(onlooker.noted.every(({ start }) => start.buffer.byteLength === start.length)).toBe(true);
     const wire = new Set(network.sent.map(({ datagram }) => toHex(datagram.subarray(0, 64))));
     expect(onlooker.noted.every(({ start }) => wire.has(toHex(start)))).toBe(true);
   });
