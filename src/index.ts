@@ -160,6 +160,8 @@ export {
 } from './udp-endpoint.ts';
 export type { WatchEvent, WatchOptions } from './watching/watch.ts';
 export type { CborValue } from './wire/cbor.ts';
+export type { SeenMessage } from './wire/describe-message.ts';
 export { COMMAND_NAME } from './wire/messages.ts';
+export type { DatagramKind, SeenDatagram } from './wiretap.ts';
 export { MAX_WORKERS, WorkerGroup, type WorkerGroupOptions } from './workers/worker-group.ts';
 export { WorkerSeat } from './workers/worker-seat.ts';

@@ -11,7 +11,7 @@ import { MEET } from './p2p/introduction.ts';
 import { announcedBy, announcedTags } from './p2p/lan-tags.ts';
 import type { RelayTraffic } from './p2p/links.ts';
 import { P2pMachine } from './p2p/p2p-machine.ts';
-import type { Path } from './p2p/path-notes.ts';
+import { PeerPaths } from './peer-paths.ts';
 import {
   type Answer,
   type PathInfo,
@@ -26,7 +26,7 @@ import {
 import type { Command } from './rpc/command.ts';
 import type { Outcome } from './rpc/outcome.ts';
 import type { Call, CommandResult } from './rpc/request-server.ts';
-import type { Address } from './session/address.ts';
+import type { Address, Transmit } from './session/address.ts';
 import type { DropReason } from './session/drop-reason.ts';
 import type { Peer } from './session/peer.ts';
 import { WorkerIds } from './session/session-ids.ts';
@@ -41,6 +41,7 @@ import { type HostPort, parseHostPort, resolve } from './transport/resolve.ts';
 import { type Traffic, UdpSocket } from './transport/udp-socket.ts';
 import { UNLOGGED } from './watching/polls.ts';
 import type { StreamSubject } from './wire/stream-messages.ts';
+import { type SeenDatagram, Wiretap } from './wiretap.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
 /** For a name to be looked up, where other ways to the peer may be tried. */
@@ -109,6 +110,8 @@ export interface UdpEndpointOptions {
   readonly relayBytesPerSecond?: number;
   /** Called for every datagram that is dropped: often, while somebody floods. */
   readonly onDrop?: (drop: Drop) => void;
+  /** As {@link UdpEndpoint.onDatagram}, from the first one on. */
+  readonly onDatagram?: (seen: SeenDatagram) => void;
   /**
    * The place in a worker group, whose port and address hold. A worker answers only: what it asked, the kernel would
    * have another worker hear the answer of.
@@ -152,7 +155,8 @@ export class UdpEndpoint implements AsyncDisposable {
   readonly #runner = new CommandRunner(this.#closing.signal, random);
   readonly #answersOnly: boolean;
   readonly #turns: FairTurns<Peer>;
-  readonly #onPath = new Set<(peer: RemotePeer, path: PathInfo) => void>();
+  readonly #wiretap: Wiretap;
+  readonly #paths: PeerPaths;
   #onStream: (question: StreamQuestion) => void = ({ refuse }) => refuse('unknown');
 
   /** @internal Use {@link createEndpoint}. */
@@ -166,17 +170,23 @@ export class UdpEndpoint implements AsyncDisposable {
     // Every command that runs may listen.
     setMaxListeners(0, this.#closing.signal);
     this.serve(options.commands ?? builtinCommands);
-    const { onRequest, onDrop, worker } = options;
+    const { onRequest, onDrop, onDatagram, worker } = options;
     this.#answersOnly = worker !== undefined;
+    this.#wiretap = new Wiretap({
+      nameOf: (peer) => this.#byPeer.get(peer)?.name,
+      peerAt: (index) => this.#machine.endpoint.peerAt(index),
+    });
+    if (onDatagram) this.#wiretap.listen(onDatagram);
     this.#machine = new P2pMachine({
       keyPair: options.keyPair,
       random,
+      tap: this.#wiretap,
       ownAddresses: () => reachableAddresses(this.addresses),
       // Which worker a peer's datagrams reach is the kernel's choice: two peers would wait at two of them.
       introduces: worker === undefined && (options.introduces ?? true),
       relayBytesPerSecond: options.relayBytesPerSecond ?? DEFAULT_RELAY_BYTES_PER_SECOND,
       onEvent: (event) => {
-        if (event.type === 'confirmed') this.#tellPath(event.session.peer);
+        if (event.type === 'confirmed') this.#paths.tell(event.session.peer);
       },
       command: (peer, name) => {
         const caller = this.#byPeer.get(peer);
@@ -200,9 +210,15 @@ export class UdpEndpoint implements AsyncDisposable {
         },
       }),
     });
+    this.#paths = new PeerPaths({
+      finder: this.#machine.finder,
+      remoteOf: (peer) => this.#byPeer.get(peer),
+      now: () => this.#clock.now(),
+      wake: () => this.#driver.wake(),
+    });
     for (const peer of options.peers ?? []) this.addPeer(peer);
     this.#socket = socket;
-    this.#driver = new Driver(this.#machine, this.#clock, ({ datagram, to }) => socket.send(datagram, to));
+    this.#driver = new Driver(this.#machine, this.#clock, (transmit) => this.#send(transmit));
     socket.onDatagram = this.#driver.receive;
     if (worker) worker.onHandedOn = (datagram, from) => this.#receiveHandedOn(datagram, from);
   }
@@ -254,11 +270,8 @@ export class UdpEndpoint implements AsyncDisposable {
       roundTripMs: () => core.rtt.smoothed,
       hasAddress: () => core.addresses.length > 0,
       reach: (timeoutMs, signal) => this.#reach(core, timeoutMs, signal),
-      path: () => this.#pathInfo(this.#machine.finder.pathTo(core, this.#clock.now())),
-      suggest: (kind, addresses) => {
-        this.#machine.finder.suggest(core, kind, addresses, this.#clock.now());
-        this.#driver.wake();
-      },
+      path: () => this.#paths.to(core),
+      suggest: (kind, addresses) => this.#paths.suggest(core, kind, addresses),
       ask: (question) => this.#ask(core, question),
     });
     this.#peers.set(options.name, peer);
@@ -296,7 +309,17 @@ export class UdpEndpoint implements AsyncDisposable {
 
   /** Tells of each path to a peer over which a handshake of this side went through. */
   onPath(listener: (peer: RemotePeer, path: PathInfo) => void): void {
-    this.#onPath.add(listener);
+    this.#paths.onPath(listener);
+  }
+
+  /**
+   * Tells of every datagram that is sent or received, soon after it was. It costs time only while somebody listens, and
+   * changes nothing; what the listener throws is ignored.
+   *
+   * @returns what ends it
+   */
+  onDatagram(listener: (seen: SeenDatagram) => void): () => void {
+    return this.#wiretap.listen(listener);
   }
 
   /** Replaces what peers are given that ask for streams (PROTOCOL §8.6). */
@@ -309,13 +332,18 @@ export class UdpEndpoint implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     this.#turns.close();
-    for (const { datagram, to } of this.#machine.close(this.#clock.now())) this.#socket.send(datagram, to);
+    for (const transmit of this.#machine.close(this.#clock.now())) this.#send(transmit);
     this.#driver.close();
     await this.#socket.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #send(transmit: Transmit): void {
+    if (this.#wiretap.isOpen) this.#wiretap.sent(transmit);
+    this.#socket.send(transmit.datagram, transmit.to);
   }
 
   #receiveHandedOn(datagram: Uint8Array, from: Address): void {
@@ -374,21 +402,7 @@ export class UdpEndpoint implements AsyncDisposable {
     void this.#lookUpAll(LOOK_UP_MS);
     await this.#byPeer.get(core)?.lookUp(LOOK_UP_MS);
     if (this.#closing.signal.aborted) throw new UdpToolError('closed', 'The endpoint is closed.');
-    return new Promise((done, fail) => {
-      const abort = (): void => {
-        giveUp();
-        fail(new UdpToolError('aborted', 'The search was aborted.', { cause: signal?.reason }));
-      };
-      const settle = (path: Path | null): void => {
-        signal?.removeEventListener('abort', abort);
-        done(this.#pathInfo(path));
-      };
-      let giveUp = (): void => {};
-      if (signal?.aborted) return abort();
-      signal?.addEventListener('abort', abort, { once: true });
-      giveUp = this.#machine.finder.reach(core, timeoutMs, settle, this.#clock.now());
-      this.#driver.wake();
-    });
+    return this.#paths.reach(core, timeoutMs, signal);
   }
 
   #ask(
@@ -433,26 +447,6 @@ export class UdpEndpoint implements AsyncDisposable {
     throw new UdpToolError('bad-usage', 'A worker answers its peers and cannot ask them.', {
       hint: 'Ask with an endpoint of its own: createEndpoint without `worker`.',
     });
-  }
-
-  #tellPath(core: Peer): void {
-    const peer = this.#byPeer.get(core);
-    const path = peer?.path;
-    if (peer === undefined || !path) return;
-    for (const listener of this.#onPath) listener(peer, path);
-  }
-
-  #pathInfo(path: Path | null): PathInfo | null {
-    if (path === null) return null;
-    const { kind, address, via, roundTripMs } = path;
-    const viaName = via === undefined ? undefined : this.#byPeer.get(via)?.name;
-    return {
-      kind,
-      // That of the relay, where one is between.
-      address: kind === 'relayed' ? (via?.current?.address ?? address) : address,
-      ...(viaName !== undefined && { via: viaName }),
-      roundTripMs,
-    };
   }
 
   #answerStream({ peer, subject, session, answer, refuse }: StreamAsk): void {

@@ -3,7 +3,13 @@
 import { ProtocolMachine, type ProtocolMachineOptions } from '../protocol-machine.ts';
 import type { Command } from '../rpc/command.ts';
 import type { Call, CommandResult } from '../rpc/request-server.ts';
-import { type Address, relayAddress, relayLinkOf, type Transmit } from '../session/address.ts';
+import {
+  type Address,
+  type RelayLink,
+  relayAddress,
+  relayLinkOf,
+  type Transmit,
+} from '../session/address.ts';
 import type { Endpoint, EndpointEvent } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
 import type { Session } from '../session/session.ts';
@@ -35,12 +41,14 @@ export class P2pMachine {
   readonly #links: Links;
   readonly #ownLinks = new OwnLinks();
   readonly #onEvent: ProtocolMachineOptions['onEvent'];
+  readonly #tap: ProtocolMachineOptions['tap'];
   /** What relays brought, and is still to be received. */
   #relayed: { readonly datagram: Uint8Array; readonly from: Address }[] = [];
   #now = 0;
 
   constructor({ introduces, relayBytesPerSecond, ownAddresses, ...options }: P2pMachineOptions) {
     this.#onEvent = options.onEvent;
+    this.#tap = options.tap;
     this.requests = new ProtocolMachine({
       ...options,
       command: (peer, name) => this.#ownCommand(name) ?? options.command(peer, name),
@@ -179,7 +187,7 @@ export class P2pMachine {
     for (const transmit of transmits) {
       const link = relayLinkOf(transmit.to);
       if (link === null) direct.push(transmit);
-      else this.#sendRelayed(link.relay, link.link, transmit.datagram, now);
+      else this.#sendRelayed(link, transmit, now);
     }
     for (const transmit of this.requests.drain(now)) {
       if (relayLinkOf(transmit.to) === null) direct.push(transmit);
@@ -187,11 +195,13 @@ export class P2pMachine {
     return direct;
   }
 
-  #sendRelayed(relay: number, link: number, datagram: Uint8Array, now: number): void {
+  #sendRelayed({ relay, link }: RelayLink, transmit: Transmit, now: number): void {
+    const { datagram } = transmit;
     const session = this.endpoint.peerAt(relay)?.current;
     // In an OPEN there is no room for it: it is lost, as on the wire. And so is what no relay takes.
     if (session == null || !session.isDirect || !session.isAlive(now)) return;
     if (datagram.length > MAX_DATAGRAM_BYTES) return;
+    if (this.#tap?.isOpen) this.#tap.sent(transmit);
     this.endpoint.send(session, encodeMessage({ type: MessageType.RELAY, link, datagram }));
   }
 }

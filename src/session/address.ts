@@ -1,3 +1,5 @@
+import type { Contents } from './tap.ts';
+
 /** Where a datagram comes from or goes to. `ip` is a literal address, never a name; IPv6 without brackets. */
 export interface Address {
   readonly ip: string;
@@ -45,4 +47,6 @@ export function relayLinkOf({ ip }: Address): RelayLink | null {
 export interface Transmit {
   readonly datagram: Uint8Array;
   readonly to: Address;
+  /** Where somebody looks. */
+  readonly contents?: Contents | undefined;
 }

@@ -43,6 +43,7 @@ import { Responder } from './responder.ts';
 import { Sender } from './sender.ts';
 import type { InitiatorSession, ResponderSession, Session } from './session.ts';
 import type { WorkerIds } from './session-ids.ts';
+import { type Contents, contentsOf, startOf, type Tap } from './tap.ts';
 
 export type EndpointEvent =
   /** An authentic message for the layer above. An answer goes to `from`. */
@@ -76,6 +77,8 @@ export interface EndpointOptions {
   readonly admits?: (peer: Peer) => boolean;
   /** The endpoints that share this one's port, each in a process of its own. */
   readonly group?: EndpointGroup;
+  /** Told of every datagram that arrives; of one that leaves, by whoever sends what `drain` gives. */
+  readonly tap?: Tap;
 }
 
 export interface EndpointGroup {
@@ -100,6 +103,9 @@ export class Endpoint {
   readonly #peersByTag = new Map<bigint, Peer>();
   readonly #sessions = new Map<bigint, Session>();
   readonly #sender: Sender;
+  readonly #tap: Tap | undefined;
+  /** Of the datagram that is being received, where somebody looks. */
+  #opened: Contents | undefined;
   #events: EndpointEvent[] = [];
   #nextPeerIndex = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
@@ -108,16 +114,17 @@ export class Endpoint {
     this.#own = options.keyPair;
     this.#random = options.random;
     this.#group = options.group;
+    this.#tap = options.tap;
     this.boot = options.random(BOOT_BYTES);
     const instance = options.random(INSTANCE_BYTES);
-    this.#sender = new Sender(encodeMessage({ type: MessageType.INSTANCE, instance }));
+    this.#sender = new Sender(encodeMessage({ type: MessageType.INSTANCE, instance }), options.tap);
     this.drops = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<DropReason, number>;
     this.#initiator = new Initiator({
       own: options.keyPair,
       random: options.random,
       trusts: (peer) => this.trusts(peer),
       idTaken: (id) => this.#sessions.has(id),
-      transmit: (transmit) => this.#sender.push(transmit),
+      transmit: (datagram, to, peer) => this.#sender.push(datagram, to, peer),
       onSession: (session, now) => {
         this.#addSession(session, now);
         // A trial carries nothing before it is confirmed.
@@ -311,17 +318,62 @@ export class Endpoint {
    * @returns why it was dropped, or null
    */
   receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
-    return this.#count(this.#receive(datagram, from, now, this.#group));
+    return this.#take(datagram, from, now, this.#group);
   }
 
   /** Takes what another endpoint of the group got for this one: it goes no further. */
   receiveHandedOn(datagram: Uint8Array, from: Address, now: number): DropReason | null {
-    return this.#count(this.#receive(datagram, from, now, undefined));
+    return this.#take(datagram, from, now, undefined);
   }
 
-  #count(reason: DropReason | null): DropReason | null {
-    if (reason !== null) this.drops[reason]++;
-    return reason;
+  #take(
+    datagram: Uint8Array,
+    from: Address,
+    now: number,
+    group: EndpointGroup | undefined,
+  ): DropReason | null {
+    const dropped = this.#tap?.isOpen
+      ? this.#receiveSeen(this.#tap, datagram, from, now, group)
+      : this.#receive(datagram, from, now, group);
+    if (dropped !== null) this.drops[dropped]++;
+    return dropped;
+  }
+
+  #receiveSeen(
+    tap: Tap,
+    datagram: Uint8Array,
+    from: Address,
+    now: number,
+    group: EndpointGroup | undefined,
+  ): DropReason | null {
+    // Both before anything is done with it: its bytes may change, and an answered HELLO is forgotten.
+    const start = startOf(datagram);
+    const claimed = this.#claimedBy(datagram);
+    this.#opened = undefined;
+    const dropped = this.#receive(datagram, from, now, group);
+    const contents = this.#opened ?? (claimed && contentsOf(claimed, []));
+    this.#opened = undefined;
+    tap.received({
+      start,
+      length: datagram.length,
+      from,
+      contents: dropped === null ? contents : undefined,
+      dropped,
+    });
+    return dropped;
+  }
+
+  /** Whose datagram of a handshake it says that it is. */
+  #claimedBy(datagram: Uint8Array): Peer | undefined {
+    switch (datagram[0]) {
+      case DatagramType.HELLO:
+        return this.#peersByTag.get(receiverOf(datagram));
+      case DatagramType.RETRY:
+      case DatagramType.CHALLENGE:
+        return this.#initiator.peerOf(datagram);
+      default:
+        return undefined;
+    }
   }
 
   #receive(
@@ -358,7 +410,7 @@ export class Endpoint {
   #receiveHello(datagram: Uint8Array, from: Address, now: number): DropReason | null {
     const answer = this.#responder.hello(datagram, from, now);
     if (typeof answer === 'string') return answer;
-    this.#sender.push({ datagram: answer, to: from });
+    this.#sender.push(answer, from, this.#claimedBy(datagram));
     return null;
   }
 
@@ -454,6 +506,7 @@ export class Endpoint {
     from: Address,
     now: number,
   ): void {
+    if (this.#tap?.isOpen) this.#opened = contentsOf(session.peer, messages);
     if (session.role === 'initiator') {
       if (!session.confirmed) {
         const isFirstToSendOn = session.peer.current === null && session.peer.unconfirmed !== session;

@@ -1,7 +1,7 @@
 /** The initiator's side of an endpoint: its handshakes, and which session to send on (PROTOCOL §5.4, §6.2). */
 import type { KeyPair } from '../crypto/keys.ts';
 import { receiverOf } from '../wire/header.ts';
-import { type Address, sameAddress, type Transmit } from './address.ts';
+import { type Address, sameAddress } from './address.ts';
 import {
   HELLO_LIFETIME_MS,
   MAX_ADDRESSES_PER_PEER,
@@ -23,7 +23,7 @@ export interface InitiatorOptions {
   readonly trusts: (peer: Peer) => boolean;
   /** Session ids that the endpoint receives on. */
   readonly idTaken: (id: bigint) => boolean;
-  readonly transmit: (transmit: Transmit) => void;
+  readonly transmit: (datagram: Uint8Array, to: Address, peer: Peer) => void;
   /** A session that can be sent on and is not confirmed yet. */
   readonly onSession: (session: InitiatorSession, now: number) => void;
   /** Time for an OPEN (again), whether or not there is something to say. */
@@ -203,6 +203,11 @@ export class Initiator {
     this.#handshakeOver(session);
   }
 
+  /** Who is asked by the HELLO that this datagram says it answers. */
+  peerOf(datagram: Uint8Array): Peer | undefined {
+    return this.#waiting(datagram)?.peer;
+  }
+
   /** The handshake whose HELLO this datagram answers, unless it was answered already. */
   #waiting(datagram: Uint8Array): Handshake | undefined {
     const handshake = this.#handshakes.get(receiverOf(datagram));
@@ -225,7 +230,7 @@ export class Initiator {
     } else {
       // That nobody is where a trial looks says nothing of the path there is.
       if (handshake.tries > 0 && trial === null) peer.rtt.timedOut(handshake.doublings);
-      for (const to of handshake.addresses) this.#options.transmit({ datagram: handshake.hello, to });
+      for (const to of handshake.addresses) this.#options.transmit(handshake.hello, to, peer);
       this.#schedule(handshake, now);
       handshake.tries++;
     }

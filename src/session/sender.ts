@@ -1,20 +1,30 @@
 /** What waits becomes datagrams: the messages of one session together, in as few as fit (PROTOCOL §7). */
-import { countFitting, maxMessageBytes, packEnvelope } from '../wire/envelope.ts';
+import {
+  countFitting,
+  maxMessageBytes,
+  packEnvelope,
+  unpackEnvelope,
+  unpackPiece,
+} from '../wire/envelope.ts';
 import { encodeMessage, MessageType } from '../wire/messages.ts';
 import type { Address, Transmit } from './address.ts';
 import { DATA_CAPACITY, DATA_OVERHEAD_BYTES, RELAY_CAPACITY } from './handshake-datagrams.ts';
+import type { Peer } from './peer.ts';
 import type { Session } from './session.ts';
+import { type Contents, contentsOf, type Tap } from './tap.ts';
 
 export class Sender {
   /** Names this client: what every OPEN says first. */
   readonly #instanceMessage: Uint8Array;
+  readonly #tap: Tap | undefined;
   /** Each once: `session.queued` tells. */
   #queued: Session[] = [];
   #transmits: Transmit[] = [];
   #waitingBytes = 0;
 
-  constructor(instanceMessage: Uint8Array) {
+  constructor(instanceMessage: Uint8Array, tap: Tap | undefined) {
     this.#instanceMessage = instanceMessage;
+    this.#tap = tap;
   }
 
   /** Bytes of messages put in since the last `drain`, also of sessions that ended meanwhile. */
@@ -34,9 +44,10 @@ export class Sender {
     this.#queued.push(session);
   }
 
-  /** A datagram that is made already. */
-  push(transmit: Transmit): void {
-    this.#transmits.push(transmit);
+  /** A datagram of a handshake, for that peer. */
+  push(datagram: Uint8Array, to: Address, peer: Peer | undefined): void {
+    const isSeen = this.#tap?.isOpen && peer !== undefined;
+    this.#transmits.push({ datagram, to, contents: isSeen ? contentsOf(peer, []) : undefined });
   }
 
   /** Everything that is to be sent now. */
@@ -71,8 +82,9 @@ export class Sender {
       // On a path that is not validated, what would be too much is not sent; the peer asks again.
       if (!session.paths.spend(to, envelope.length + DATA_OVERHEAD_BYTES)) return 0;
     }
+    const contents = this.#tap?.isOpen ? contentsOfEnvelope(session.peer, envelope) : undefined;
     const datagram = session.seal(envelope);
-    this.#transmits.push({ datagram, to });
+    this.#transmits.push({ datagram, to, contents });
     return datagram.length;
   }
 
@@ -103,4 +115,10 @@ export class Sender {
       }
     }
   }
+}
+
+/** Of one that is not sealed yet, for sealing wipes it. */
+function contentsOfEnvelope(peer: Peer, envelope: Uint8Array): Contents {
+  const piece = unpackPiece(envelope);
+  return contentsOf(peer, piece === null ? (unpackEnvelope(envelope) ?? []) : [piece]);
 }

@@ -6,6 +6,7 @@ import { type Command, defineCommand } from '../../src/rpc/command.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
 import type { Address } from '../../src/session/address.ts';
 import type { Peer } from '../../src/session/peer.ts';
+import type { Tap } from '../../src/session/tap.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
 import type { NetworkHost, VirtualNetwork } from './virtual-network.ts';
@@ -14,6 +15,8 @@ export interface P2pHostOptions {
   readonly ip: string;
   readonly introduces?: boolean;
   readonly relayBytesPerSecond?: number;
+  /** Somebody who looks on. */
+  readonly tap?: Tap;
   /** Another host's: another process of the same machine. */
   readonly keyPair?: KeyPair;
 }
@@ -32,13 +35,15 @@ export class P2pHost implements NetworkHost {
   readonly machine: P2pMachine;
   readonly hears = (): boolean => true;
   readonly #network: VirtualNetwork;
+  readonly #tap: Tap | undefined;
   readonly #peers = new Map<P2pHost, Peer>();
 
   constructor(
     network: VirtualNetwork,
-    { ip, keyPair, introduces = true, relayBytesPerSecond = 1e6 }: P2pHostOptions,
+    { ip, keyPair, introduces = true, relayBytesPerSecond = 1e6, tap }: P2pHostOptions,
   ) {
     this.#network = network;
+    this.#tap = tap;
     this.keyPair = keyPair ?? keyPairFromSecret(SecretKey.generate(network.prng.bytes));
     this.address = { ip, port: 9999 };
     this.machine = new P2pMachine({
@@ -46,6 +51,7 @@ export class P2pHost implements NetworkHost {
       random: network.prng.bytes,
       ownAddresses: () => [this.address],
       introduces,
+      ...(tap && { tap }),
       onAsk: ({ answer, subject: [, size] }) => answer(new Uint8Array(Number(size)).fill(7)),
       relayBytesPerSecond,
       command: (_peer, name) => this.command(name),
@@ -128,7 +134,9 @@ export class P2pHost implements NetworkHost {
   }
 
   flush(): void {
-    for (const { datagram, to } of this.machine.drain(this.#network.now)) {
+    for (const transmit of this.machine.drain(this.#network.now)) {
+      const { datagram, to } = transmit;
+      if (this.#tap?.isOpen) this.#tap.sent(transmit);
       this.#network.transmit({ datagram, from: this.address, to });
     }
   }

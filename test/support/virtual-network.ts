@@ -7,6 +7,7 @@ import type { CommandResult } from '../../src/rpc/request-server.ts';
 import { type Address, formatAddress } from '../../src/session/address.ts';
 import type { EndpointGroup } from '../../src/session/endpoint.ts';
 import type { Peer } from '../../src/session/peer.ts';
+import type { Tap } from '../../src/session/tap.ts';
 import type { CongestionController } from '../../src/streams/recovery/congestion-controller.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
@@ -140,6 +141,8 @@ export interface HostOptions {
   /** Another host's, whose address it shares. */
   readonly keyPair?: KeyPair;
   readonly group?: () => EndpointGroup;
+  /** Somebody who looks on. */
+  readonly tap?: Tap;
   /** What peers are given that ask for streams. */
   readonly onAsk?: (ask: StreamAsk) => void;
   /** How fast streams are sent. */
@@ -206,7 +209,9 @@ export class VirtualHost implements NetworkHost {
   }
 
   flush(): void {
-    for (const { datagram, to } of this.machine.drain(this.#network.now)) {
+    for (const transmit of this.machine.drain(this.#network.now)) {
+      const { datagram, to } = transmit;
+      if (this.#options.tap?.isOpen) this.#options.tap.sent(transmit);
       this.#network.transmit({ datagram, from: this.address, to });
     }
   }
@@ -220,12 +225,13 @@ export class VirtualHost implements NetworkHost {
   }
 
   #boot(): ProtocolMachine {
-    const { commands = [], onExecute, executionMs, group, onAsk, controller } = this.#options;
+    const { commands = [], onExecute, executionMs, group, tap, onAsk, controller } = this.#options;
     const byName = new Map(commands.map((command) => [command.name, command]));
     const machine: ProtocolMachine = new ProtocolMachine({
       keyPair: this.keyPair,
       random: this.#network.prng.bytes,
       ...(group && { group: group() }),
+      ...(tap && { tap }),
       ...(onAsk && { onAsk }),
       ...(controller && { controller }),
       command: (_peer, name) => byName.get(name),
