@@ -240,3 +240,60 @@ export interface FilesView {
   readonly inbox: string;
   readonly error?: ErrorView;
 }
+
+/** `wire`, a log, while somebody looks at it: of each datagram what anybody on the way sees, and what was in it. */
+export interface DatagramView {
+  /** Counts up. */
+  readonly number: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly direction: 'sent' | 'received';
+  readonly address: string;
+  /** The peer that relays it. */
+  readonly via?: string;
+  /** Bytes. */
+  readonly length: number;
+  /** Its first bytes as they were on the way, hexadecimal. */
+  readonly start: string;
+  readonly kind: string | null;
+  readonly peer?: string;
+  readonly dropped?: string;
+  readonly messages: readonly {
+    readonly name: string;
+    readonly fields: Readonly<Record<string, string | number>>;
+  }[];
+  /** How many there were: `messages` has the first ones. */
+  readonly messageCount: number;
+}
+
+/** `drops`, by reason. */
+export interface DropsView {
+  readonly count: number;
+  /** Of the last one. */
+  readonly from: string;
+  readonly at: number;
+}
+
+export interface SuggestionView {
+  readonly text: string;
+  /** What checks it. */
+  readonly checks: readonly string[];
+}
+
+/** What `doctor/examine` answers. */
+export interface ExaminationView {
+  readonly findings: readonly {
+    readonly check: string;
+    readonly status: 'ok' | 'warning' | 'failed' | 'skipped';
+    readonly result: string;
+    readonly fix?: string;
+    readonly peer?: string;
+  }[];
+  readonly diagnoses: readonly {
+    readonly peer?: string;
+    /** What asking ended with; not there where it answered. */
+    readonly error?: string;
+    /** The likeliest first. */
+    readonly suggestions: readonly SuggestionView[];
+  }[];
+}

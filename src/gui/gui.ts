@@ -6,9 +6,11 @@ import { Door, type StoredSession } from './door.ts';
 import { type Feature, MachineSlot } from './feature.ts';
 import { Ask } from './features/ask.ts';
 import { Chat } from './features/chat.ts';
+import { Doctor } from './features/doctor.ts';
 import { Files } from './features/files.ts';
 import { Peers } from './features/peers.ts';
 import { Setup } from './features/setup.ts';
+import { Wire } from './features/wire.ts';
 import { HttpServer } from './http-server.ts';
 import { LiveHub } from './live.ts';
 import { Machine, type MachineOptions } from './machine.ts';
@@ -22,6 +24,8 @@ export interface GuiOptions extends MachineOptions {
   readonly isReadOnly: boolean;
   /** After so long without a person, milliseconds, a page is logged out. */
   readonly idleMs: number;
+  /** Where this machine waits to be paired; the usual one if not given, 0 for any free one. */
+  readonly pairingPort?: number;
 }
 
 /** What a restart keeps, so that an open page goes on: nothing in it opens the door. */
@@ -64,6 +68,7 @@ export class Gui implements AsyncDisposable {
     const setup = new Setup(hub, {
       store: options.store,
       port: options.port,
+      ...(options.pairingPort !== undefined && { pairingPort: options.pairingPort }),
       isReadOnly: options.isReadOnly,
       onKey: run,
     });
@@ -73,6 +78,8 @@ export class Gui implements AsyncDisposable {
       new Ask(hub, slot),
       new Chat(hub, slot, options.onTrouble),
       new Files(hub, slot, options),
+      new Wire(hub, slot),
+      new Doctor(options.store),
     );
     const state = new StateFile(join(options.stateDir, 'gui.json'), checkState);
     const before = (await state.read()) ?? NO_STATE;

@@ -5,6 +5,7 @@ import {
   type Command,
   Courier,
   createEndpoint,
+  type Drop,
   FindPaths,
   followBook,
   type KeyPair,
@@ -59,6 +60,7 @@ export class Machine implements AsyncDisposable {
   readonly onRequest: Listeners<[RequestLog]>;
   /** A peer's message came, to this process. */
   readonly onMessage: Listeners<[peer: string]>;
+  readonly onDrop: Listeners<[Drop]>;
   readonly onDelivered: Listeners<[peer: string]> = new Listeners();
   /** The endpoint has what the peer book says now. */
   readonly onBook: Listeners<[]> = new Listeners();
@@ -77,6 +79,7 @@ export class Machine implements AsyncDisposable {
     this.isPortTaken = parts.isPortTaken;
     this.onRequest = parts.onRequest;
     this.onMessage = parts.onMessage;
+    this.onDrop = parts.onDrop;
   }
 
   /** @throws UdpToolError `key-missing`, and as {@link createEndpoint} and {@link KeyStore} do */
@@ -87,6 +90,7 @@ export class Machine implements AsyncDisposable {
     const messages = new MessageStore(stateDir, keyPair);
     const onMessage = new Listeners<[string]>();
     const onRequest = new Listeners<[RequestLog]>();
+    const onDrop = new Listeners<[Drop]>();
     const ours = [
       ...builtinCommands,
       ...messageCommands({ store: messages, onMessage: ({ from }) => onMessage.tell(from) }),
@@ -99,6 +103,7 @@ export class Machine implements AsyncDisposable {
         commands,
         ...(options.ip !== undefined && { ip: options.ip }),
         onRequest: onRequest.tell,
+        onDrop: onDrop.tell,
       },
       options.port,
     );
@@ -120,6 +125,7 @@ export class Machine implements AsyncDisposable {
         isPortTaken,
         onRequest,
         onMessage,
+        onDrop,
       });
       await machine.#run(options, peers);
       return machine;
@@ -162,7 +168,15 @@ export class Machine implements AsyncDisposable {
 interface Parts
   extends Pick<
     Machine,
-    'keyPair' | 'endpoint' | 'messages' | 'commands' | 'paths' | 'isPortTaken' | 'onRequest' | 'onMessage'
+    | 'keyPair'
+    | 'endpoint'
+    | 'messages'
+    | 'commands'
+    | 'paths'
+    | 'isPortTaken'
+    | 'onRequest'
+    | 'onMessage'
+    | 'onDrop'
   > {
   readonly options: MachineOptions;
 }

@@ -22,6 +22,7 @@ export interface SetupOptions {
   readonly store: KeyStore;
   /** The port that peers are told. */
   readonly port: number;
+  readonly pairingPort?: number;
   readonly isReadOnly: boolean;
   /** There is a key now. */
   readonly onKey: () => Promise<void>;
@@ -72,7 +73,12 @@ export class Setup implements Feature {
 
   begin({ keyPair, endpoint, isPortTaken }: Machine): void {
     this.#status.set(MACHINE, {
-      ...this.#statusView('running', keyPair.publicKey),
+      // Where another program answers peers at the port that they know, that is still where they find it.
+      ...this.#statusView(
+        'running',
+        keyPair.publicKey,
+        isPortTaken ? undefined : endpoint.addresses[0]?.port,
+      ),
       addresses: endpoint.addresses.map(formatAddress),
       isPortTaken,
     });
@@ -83,8 +89,12 @@ export class Setup implements Feature {
     this.#status.set(MACHINE, { ...this.#statusView('failed'), error: errorView(error) });
   }
 
-  #statusView(state: StatusView['state'], publicKey?: PublicKey): StatusView {
-    const { store, port, isReadOnly } = this.#options;
+  #statusView(
+    state: StatusView['state'],
+    publicKey?: PublicKey,
+    port: number = this.#options.port,
+  ): StatusView {
+    const { store, isReadOnly } = this.#options;
     const name = nameOfThisMachine();
     const ips = [...addressesOfThisMachine('IPv4'), ...addressesOfThisMachine('IPv6')];
     const lines =
@@ -113,10 +123,11 @@ export class Setup implements Feature {
       if (!attempt.signal.aborted) this.#pairing.set(NOW, view);
     };
     show({});
-    const { store, onKey } = this.#options;
+    const { store, pairingPort, onKey } = this.#options;
     pair({
       store,
       ...(ask !== undefined && { ask }),
+      ...(pairingPort !== undefined && { port: pairingPort }),
       signal: attempt.signal,
       onNews: (news) => show(told(news)),
       confirm: (question, signal) => this.#confirm(question, signal, show),

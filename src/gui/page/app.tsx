@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { StatusView } from '../api.ts';
 import { AskPage } from './ask/ask-page.tsx';
 import { ChatPage, useUnread } from './chat/chat-page.tsx';
+import { DoctorPage } from './doctor/doctor-page.tsx';
 import { FilesPage } from './files/files-page.tsx';
 import { useAsked } from './files/transfer-list.tsx';
 import { type Connection, useConnection, useMap } from './live.ts';
@@ -12,6 +13,7 @@ import { href, useRoute } from './route.ts';
 import { leave } from './session.ts';
 import { SetupPage } from './setup/setup-page.tsx';
 import { Trouble } from './ui/parts.tsx';
+import { WirePage } from './wire/wire-page.tsx';
 
 interface Page {
   readonly path: string;
@@ -24,6 +26,8 @@ const PAGES: readonly Page[] = [
   { path: 'ask', title: 'Ask', show: ([peer]) => <AskPage peer={peer} /> },
   { path: 'chat', title: 'Chat', show: ([peer]) => <ChatPage peer={peer} /> },
   { path: 'files', title: 'Files', show: () => <FilesPage /> },
+  { path: 'wire', title: 'Wire', show: () => <WirePage /> },
+  { path: 'doctor', title: 'Doctor', show: ([peer]) => <DoctorPage peer={peer} /> },
   { path: 'this', title: 'This machine', show: () => <SetupPage /> },
 ];
 

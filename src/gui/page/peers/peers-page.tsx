@@ -130,6 +130,12 @@ function PeerDetail({ peer }: { peer: PeerView }): JSX.Element {
           <a class="button" href={href('ask', name)}>
             Ask {name}
           </a>
+          <a class="button" href={href('chat', name)}>
+            Write to {name}
+          </a>
+          <a class="button" href={href('doctor', name)}>
+            Examine {name}
+          </a>
         </p>
       )}
       <MayCall peer={peer} isReadOnly={isReadOnly} />
