@@ -1,4 +1,5 @@
 /** What runs behind the page once this machine has a key: an endpoint, and all that stands on it. */
+import { setMaxListeners } from 'node:events';
 import {
   type bookOf,
   builtinCommands,
@@ -148,6 +149,7 @@ export class Machine implements AsyncDisposable {
 
   async #run(options: MachineOptions, peers: Parameters<typeof bookOf>[0]): Promise<void> {
     const { endpoint, store, messages, signal } = this;
+    setMaxListeners(0, signal); // each feature ends with it
     void endpoint.stayReachable();
     const follower = {
       onBook: (): void => {

@@ -91,6 +91,7 @@ export class Ask implements Feature {
         switch (event.type) {
           case 'value':
             this.#values.add(() => ({ id, at: Date.now(), value: shown(event.value) }));
+            view = withoutError(view);
             show({ state: 'running', count: view.count + 1 });
             break;
           case 'error':
@@ -117,6 +118,10 @@ export class Ask implements Feature {
       });
     return { id };
   }
+}
+
+function withoutError({ error: _, ...view }: WatchView): WatchView {
+  return view;
 }
 
 /** Thousands are kept: of long ones the beginning. */

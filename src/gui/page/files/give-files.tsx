@@ -30,7 +30,13 @@ export function GiveFiles(): JSX.Element {
     });
   const givePath = (event: Event): void => {
     event.preventDefault();
-    void task.run(() => call(`files/${verb}`, { path, ...fields })).then((done) => done && setPath(''));
+    // A large one is read for long: meanwhile the next one may be named.
+    setPath('');
+    void task
+      .run(() => call(`files/${verb}`, { path, ...fields }))
+      .then((done) => {
+        if (!done) setPath((next) => (next === '' ? path : next));
+      });
   };
   return (
     <Card title="Give files">
@@ -101,9 +107,7 @@ export function GiveFiles(): JSX.Element {
             />
           )}
         </Field>
-        <button type="submit" disabled={task.isBusy}>
-          {isPush ? `Push it to ${target}` : 'Offer it'}
-        </button>
+        <button type="submit">{isPush ? `Push it to ${target}` : 'Offer it'}</button>
       </form>
       <Trouble error={task.error} />
     </Card>

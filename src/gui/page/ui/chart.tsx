@@ -1,6 +1,6 @@
 /** A line over time. */
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 
 export interface Point {
@@ -24,6 +24,8 @@ export function Chart({
 }): JSX.Element {
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const isDark = useDark();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `isDark` changes the colours, which it is drawn in
   useEffect(() => {
     const element = holder.current;
     if (element === null) return;
@@ -51,9 +53,20 @@ export function Chart({
       onResize.disconnect();
       made.destroy();
     };
-  }, [unit]);
+  }, [unit, isDark]);
   useEffect(() => {
     plot.current?.setData([points.map(({ at }) => at / 1000), points.map(({ value }) => value)]);
-  }, [points]);
+  }, [points, isDark]);
   return <div class="chart" ref={holder} role="img" aria-label={label} />;
+}
+
+function useDark(): boolean {
+  const [query] = useState(() => matchMedia('(prefers-color-scheme: dark)'));
+  const [isDark, setDark] = useState(query.matches);
+  useEffect(() => {
+    const onChange = (): void => setDark(query.matches);
+    query.addEventListener('change', onChange);
+    return () => query.removeEventListener('change', onChange);
+  }, [query]);
+  return isDark;
 }

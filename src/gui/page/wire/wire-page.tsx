@@ -159,7 +159,7 @@ function Both({ seen }: { seen: DatagramView }): JSX.Element {
           {length} bytes {direction === 'sent' ? 'to' : 'from'} {address}
           {via !== undefined && `, by way of ${via}`}
         </p>
-        <pre class="value">
+        <pre class="value hex">
           {hexLines(start)}
           {start.length / 2 < length && `\n… and ${length - start.length / 2} more`}
         </pre>
