@@ -1,6 +1,6 @@
 /** `udp-tool gui`: a machine, and the page from which a person uses it. */
 import { join } from 'node:path';
-import { UdpToolError } from '../index.ts';
+import { type Address, UdpToolError } from '../index.ts';
 import { loadAssets } from './assets.ts';
 import { Door, type StoredSession } from './door.ts';
 import { type Feature, MachineSlot } from './feature.ts';
@@ -68,6 +68,7 @@ export class Gui implements AsyncDisposable {
     const setup = new Setup(hub, {
       store: options.store,
       port: options.port,
+      ...(options.ip !== undefined && { ip: options.ip }),
       ...(options.pairingPort !== undefined && { pairingPort: options.pairingPort }),
       isReadOnly: options.isReadOnly,
       onKey: run,
@@ -106,6 +107,11 @@ export class Gui implements AsyncDisposable {
 
   get webPort(): number {
     return this.#http.port;
+  }
+
+  /** Where peers ask this machine; nowhere while it has no key. */
+  get addresses(): readonly Address[] {
+    return this.#slot.isFilled ? this.#slot.machine.endpoint.addresses : [];
   }
 
   /** Opens the page once; the link before it does no longer. */

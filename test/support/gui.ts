@@ -1,11 +1,11 @@
 /** The page's other side, in this process, on a machine that is a folder; and a real browser. */
+import { createSocket } from 'node:dgram';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { Gui, type GuiOptions } from '../../src/gui/gui.ts';
 import {
-  type Command,
   createEndpoint,
   formatAddress,
   KeyStore,
@@ -27,7 +27,6 @@ const DEADLINE_MS = 15_000;
 
 export interface DeskOptions extends Partial<GuiOptions> {
   readonly withKey?: boolean;
-  readonly commands?: readonly Command[];
 }
 
 export class Desk implements AsyncDisposable {
@@ -55,6 +54,7 @@ export class Desk implements AsyncDisposable {
       stateDir: join(folder, 'keys'),
       inbox: join(folder, 'inbox'),
       port: 0,
+      pairingPort: 0,
       ip: LOOPBACK,
       lan: false,
       withOwnCommands: async (ours) => ours,
@@ -65,6 +65,31 @@ export class Desk implements AsyncDisposable {
       ...options,
     });
     return new Desk(gui, store, folder, owned);
+  }
+
+  /** Where peers find it. */
+  get at(): string {
+    const [address] = this.gui.addresses;
+    return address === undefined ? '' : formatAddress(address);
+  }
+
+  async trusts(other: Desk, name: string): Promise<void> {
+    const { publicKey } = await other.store.loadKeyPair();
+    await this.store.addPeer({ name, publicKey, at: other.at });
+  }
+
+  /** Ends udp-tool, and keeps the folder, which it gives. */
+  async leave(): Promise<string> {
+    await this.gui[Symbol.asyncDispose]();
+    return this.folder;
+  }
+
+  /** Sends a datagram of somebody else's. */
+  async throwAt(text: string): Promise<void> {
+    const [address] = this.gui.addresses;
+    const socket = createSocket('udp4');
+    await new Promise<void>((done) => socket.send(text, address?.port, address?.ip, () => done()));
+    socket.close();
   }
 
   get origin(): string {
@@ -79,7 +104,7 @@ export class Desk implements AsyncDisposable {
     const endpoint = await createEndpoint({
       keyPair,
       ip: LOOPBACK,
-      peers: [{ name: 'desk', publicKey }],
+      peers: [{ name: 'desk', publicKey, at: this.at }],
       ...options,
     });
     this.#peers.push(endpoint);

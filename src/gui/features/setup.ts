@@ -1,6 +1,7 @@
 /** The first run, and pairing: a key for this machine, and trust between it and another. */
 import {
   addressesOfThisMachine,
+  DEFAULT_PORT,
   formatAddress,
   type KeyStore,
   nameOfThisMachine,
@@ -22,6 +23,7 @@ export interface SetupOptions {
   readonly store: KeyStore;
   /** The port that peers are told. */
   readonly port: number;
+  readonly ip?: string;
   readonly pairingPort?: number;
   readonly isReadOnly: boolean;
   /** There is a key now. */
@@ -37,9 +39,12 @@ export class Setup implements Feature {
   readonly #pairing: LiveMap<PairingView>;
   #attempt: AbortController | null = null;
   #answer: ((isSame: boolean) => void) | null = null;
+  /** Where peers ask. */
+  #port: number;
 
   constructor(hub: LiveHub, options: SetupOptions) {
     this.#options = options;
+    this.#port = options.port;
     this.#status = hub.map('status');
     this.#pairing = hub.map('pairing');
     this.#status.set(MACHINE, this.#statusView('no-key'));
@@ -72,13 +77,10 @@ export class Setup implements Feature {
   ];
 
   begin({ keyPair, endpoint, isPortTaken }: Machine): void {
+    // Where another program answers peers at the port that they know, that is still where they find it.
+    if (!isPortTaken) this.#port = endpoint.addresses[0]?.port ?? this.#port;
     this.#status.set(MACHINE, {
-      // Where another program answers peers at the port that they know, that is still where they find it.
-      ...this.#statusView(
-        'running',
-        keyPair.publicKey,
-        isPortTaken ? undefined : endpoint.addresses[0]?.port,
-      ),
+      ...this.#statusView('running', keyPair.publicKey),
       addresses: endpoint.addresses.map(formatAddress),
       isPortTaken,
     });
@@ -89,16 +91,13 @@ export class Setup implements Feature {
     this.#status.set(MACHINE, { ...this.#statusView('failed'), error: errorView(error) });
   }
 
-  #statusView(
-    state: StatusView['state'],
-    publicKey?: PublicKey,
-    port: number = this.#options.port,
-  ): StatusView {
+  #statusView(state: StatusView['state'], publicKey?: PublicKey): StatusView {
     const { store, isReadOnly } = this.#options;
     const name = nameOfThisMachine();
-    const ips = [...addressesOfThisMachine('IPv4'), ...addressesOfThisMachine('IPv6')];
+    const ips = this.#ips();
     const lines =
-      publicKey && ips.map((ip) => peerAddLine({ name, publicKey, at: formatAddress({ ip, port }) }));
+      publicKey &&
+      ips.map((ip) => peerAddLine({ name, publicKey, at: formatAddress({ ip, port: this.#port }) }));
     return {
       state,
       name,
@@ -109,6 +108,18 @@ export class Setup implements Feature {
       isPortTaken: false,
       isReadOnly,
     };
+  }
+
+  #ips(): string[] {
+    const { ip } = this.#options;
+    return ip === undefined ? [...addressesOfThisMachine('IPv4'), ...addressesOfThisMachine('IPv6')] : [ip];
+  }
+
+  /** Where the other machine shall ask this one, if not where it reached it, at the usual port. */
+  #at(): string | undefined {
+    const [ip] = this.#ips();
+    const isUsual = this.#options.ip === undefined && this.#port === DEFAULT_PORT;
+    return isUsual || ip === undefined ? undefined : formatAddress({ ip, port: this.#port });
   }
 
   /** Begins an attempt; how it goes is shown. @throws UdpToolError `busy` */
@@ -124,9 +135,11 @@ export class Setup implements Feature {
     };
     show({});
     const { store, pairingPort, onKey } = this.#options;
+    const at = this.#at();
     pair({
       store,
       ...(ask !== undefined && { ask }),
+      ...(at !== undefined && { at }),
       ...(pairingPort !== undefined && { port: pairingPort }),
       signal: attempt.signal,
       onNews: (news) => show(told(news)),

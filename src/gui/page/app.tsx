@@ -68,8 +68,7 @@ export function App(): JSX.Element {
           <nav aria-label="Pages">
             {PAGES.map((one) => (
               <a key={one.path} href={href(one.path)} aria-current={one === page ? 'page' : undefined}>
-                {one.title}
-                {news[one.path] !== undefined && <span class="count">{news[one.path]}</span>}
+                {one.title} {news[one.path] !== undefined && <span class="count">{news[one.path]}</span>}
               </a>
             ))}
           </nav>

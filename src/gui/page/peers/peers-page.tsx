@@ -8,6 +8,7 @@ import { call } from '../session.ts';
 import { Chart, type Point } from '../ui/chart.tsx';
 import { ago, ms, shortKey } from '../ui/format.ts';
 import { Card, Confirmed, CopyLine, Field, Trouble, useTask } from '../ui/parts.tsx';
+import { ReadQr } from './read-qr.tsx';
 
 export function PeersPage({ name }: { name: string | undefined }): JSX.Element {
   const peers = useMap<PeerView>('peers');
@@ -257,8 +258,10 @@ function AddPeer(): JSX.Element {
   return (
     <Card title="Add a peer">
       <p>
-        Easiest is to <a href={href('this')}>pair</a>. Or paste what the other machine shows:
+        Easiest is to <a href={href('this')}>pair</a>. Or read the code that the other machine shows, or paste
+        its line:
       </p>
+      <ReadQr onRead={setLine} />
       <form onSubmit={add}>
         <Field
           label="Line or public key"
