@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { builtinCommands, UdpToolError } from '../../src/index.ts';
-import { Chromium, Desk, NO_BROWSER, type Person } from '../support/gui.ts';
+import { Chromium, Desk, go, NO_BROWSER } from '../support/gui.ts';
 import { LOOPBACK } from '../support/relay.ts';
 
 describe.skipIf(NO_BROWSER)('the page', () => {
@@ -19,19 +19,11 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await chromium[Symbol.asyncDispose]();
   });
 
-  /** A person who has opened the link of a desk. */
-  async function at(desk: Desk, options?: Parameters<Chromium['person']>[0]): Promise<Person> {
-    const person = await chromium.person(options);
-    await person.page.goto(desk.gui.newLink());
-    await person.page.getByText('Live').waitFor();
-    return person;
-  }
-
   test('a first run makes a key, pairs with another machine and greets it; both ask each other', async () => {
     await using mac = await Desk.open({ withKey: false });
     await using pi = await Desk.open({ withKey: false });
-    await using me = await at(mac);
-    await using other = await at(pi);
+    await using me = await chromium.at(mac);
+    await using other = await chromium.at(pi);
     for (const { page } of [me, other]) {
       await page.getByRole('heading', { name: 'Welcome' }).waitFor();
       await page.getByRole('button', { name: /^Make the key/ }).click();
@@ -63,7 +55,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
         { name: 'degrees', summary: 'of a sensor', args: [], idempotent: true, run: () => (value += 1) },
       ],
     });
-    await using person = await at(desk);
+    await using person = await chromium.at(desk);
     const { page } = person;
     await go(page, 'Ask');
     await ask(page, 'time');
@@ -107,7 +99,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await mac.trusts(pi, 'pi');
     await pi.trusts(mac, 'mac');
     const folder = await pi.leave();
-    await using me = await at(mac);
+    await using me = await chromium.at(mac);
     await go(me.page, 'Chat');
     await write(me.page, 'pi', 'Are you there?\nIt is <b>cold</b>.');
     await me.page.getByText('1 waiting').waitFor();
@@ -115,7 +107,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await expect.poll(() => mine.textContent()).toContain('waiting');
 
     await using back = await Desk.open({}, folder);
-    await using other = await at(back);
+    await using other = await chromium.at(back);
     await expect.poll(() => other.page.title()).toBe('(1) Peers · udp-tool');
     await go(other.page, /^Chat/);
     await other.page.locator('.message.in').getByText('It is <b>cold</b>.').waitFor();
@@ -135,8 +127,8 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await pi.trusts(mac, 'mac');
     const source = join(mac.folder, 'large.bin');
     await writeFile(source, randomBytes(100_000_000));
-    await using me = await at(mac);
-    await using other = await at(pi);
+    await using me = await chromium.at(mac);
+    await using other = await chromium.at(pi);
     await go(me.page, 'Files');
     await me.page.getByLabel('Files', { exact: true }).setInputFiles(source);
     await me.page.getByRole('button', { name: 'Offer large.bin no more' }).waitFor();
@@ -172,8 +164,8 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await mkdir(join(gift, 'inner'), { recursive: true });
     await writeFile(join(gift, 'inner', 'run.sh'), '#!/bin/sh\n', { mode: 0o755 });
     await writeFile(join(gift, 'note.txt'), 'hello');
-    await using me = await at(mac);
-    await using other = await at(pi);
+    await using me = await chromium.at(mac);
+    await using other = await chromium.at(pi);
     await go(me.page, 'Files');
     await me.page.getByLabel(/push them to one peer/).check();
     const push = async (): Promise<void> => {
@@ -199,7 +191,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
   test('a permission that is taken away is gone at once, and comes back', async () => {
     await using desk = await Desk.open();
     const pi = await desk.peer('pi');
-    await using person = await at(desk);
+    await using person = await chromium.at(desk);
     const { page } = person;
     await page.getByRole('link', { name: /^pi/ }).click();
     const asked = async (): Promise<string> => {
@@ -230,8 +222,8 @@ describe.skipIf(NO_BROWSER)('the page', () => {
   test('a QR code of one page is read by another', async () => {
     await using mac = await Desk.open();
     await using pi = await Desk.open();
-    await using me = await at(mac);
-    await using other = await at(pi);
+    await using me = await chromium.at(mac);
+    await using other = await chromium.at(pi);
     await go(other.page, 'This machine');
     const code = other.page.locator('.qr');
     const picture = { name: 'photo.png', mimeType: 'image/png', buffer: await code.screenshot() };
@@ -256,7 +248,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
   test('the wire shows both views of a datagram, and what was dropped', async () => {
     await using desk = await Desk.open();
     const pi = await desk.peer('pi');
-    await using person = await at(desk);
+    await using person = await chromium.at(desk);
     const { page } = person;
     await go(page, 'Wire');
     await page.getByText('Nothing was dropped').waitFor();
@@ -281,7 +273,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
   test('the doctor says why a peer does not answer', async () => {
     await using desk = await Desk.open();
     const pi = await desk.peer('pi');
-    await using person = await at(desk);
+    await using person = await chromium.at(desk);
     const { page } = person;
     await go(page, 'Doctor');
     await page.getByText('pi answers.').waitFor();
@@ -294,13 +286,6 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect(person.complaints).toEqual([]);
   });
 });
-
-function go(page: Page, name: string | RegExp): Promise<void> {
-  return page
-    .getByRole('navigation')
-    .getByRole('link', typeof name === 'string' ? { name, exact: true } : { name })
-    .click();
-}
 
 async function ask(page: Page, command: string): Promise<void> {
   await page.getByLabel('Command').selectOption(command);

@@ -8,6 +8,7 @@ import { Gui, type GuiOptions } from '../../src/gui/gui.ts';
 import {
   createEndpoint,
   formatAddress,
+  type KeyPair,
   KeyStore,
   type UdpEndpoint,
   type UdpEndpointOptions,
@@ -117,6 +118,11 @@ export class Desk implements AsyncDisposable {
     return endpoint;
   }
 
+  /** Of a peer that {@link peer} made. */
+  keyPairOf(name: string): Promise<KeyPair> {
+    return new KeyStore(join(this.folder, name)).loadKeyPair();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.gui[Symbol.asyncDispose]();
     await Promise.all(this.#peers.map((peer) => peer.close()));
@@ -142,6 +148,14 @@ export class Chromium implements AsyncDisposable {
     const context = await this.#browser.newContext({ reducedMotion: 'reduce', ...options });
     context.setDefaultTimeout(DEADLINE_MS);
     return Person.with(context);
+  }
+
+  /** A person who has opened the link of a desk. */
+  async at(desk: Desk, options?: Parameters<Browser['newContext']>[0]): Promise<Person> {
+    const person = await this.person(options);
+    await person.page.goto(desk.gui.newLink());
+    await person.page.getByText('Live').waitFor();
+    return person;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -173,4 +187,12 @@ export class Person implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.context.close();
   }
+}
+
+/** To another page by the links at the top. */
+export function go(page: Page, name: string | RegExp): Promise<void> {
+  return page
+    .getByRole('navigation')
+    .getByRole('link', typeof name === 'string' ? { name, exact: true } : { name })
+    .click();
 }

@@ -47,8 +47,8 @@ async function post<Result>(
   } catch {
     throw new CallError({ code: 'no-answer', message: 'udp-tool does not run any more.' });
   }
-  const answer = (await response.json()) as { readonly error?: ErrorView };
-  if (answer.error !== undefined) throw new CallError(answer.error);
+  const answer: unknown = await response.json();
+  if (!response.ok) throw new CallError((answer as { readonly error: ErrorView }).error);
   return answer as Result;
 }
 
