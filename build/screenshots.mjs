@@ -171,22 +171,22 @@ try {
   for (const name of ['photos-2026.tar', 'notes.txt']) {
     await theirs.getByLabel(/Or where it is/).fill(join(source, name));
     await theirs.getByRole('button', { name: 'Offer it' }).click();
-    await theirs.getByRole('button', { name: `Offer ${name} no more` }).waitFor();
+    await theirs.getByRole('button', { name: `Remove: ${name}` }).waitFor();
   }
   await go(mine, 'Files');
   await mine.getByLabel(/Or where it is/).fill(join(source, 'notes.txt'));
   await mine.getByRole('button', { name: 'Offer it' }).click();
-  await mine.getByRole('button', { name: 'Get notes.txt' }).click();
+  await mine.getByRole('button', { name: 'Get: notes.txt' }).click();
   await mine.getByRole('button', { name: 'Clear: notes.txt' }).waitFor();
   await theirs.getByLabel(/push them to one peer/).check();
   await theirs.getByLabel(/Or where it is/).fill(join(source, 'schedule'));
   await theirs.getByRole('button', { name: 'Push it to mac' }).click();
-  await mine.getByRole('button', { name: 'Take schedule' }).waitFor();
-  await mine.getByRole('button', { name: 'Get photos-2026.tar' }).click();
+  await mine.getByRole('button', { name: 'Take it: schedule' }).waitFor();
+  await mine.getByRole('button', { name: 'Get: photos-2026.tar' }).click();
   await mine.getByRole('button', { name: 'Pause: photos-2026.tar' }).click({ delay: 600 });
   await mine.getByRole('button', { name: 'Resume: photos-2026.tar' }).waitFor();
   await shoot(mine, 'files');
-  await mine.getByRole('button', { name: 'Refuse schedule' }).click();
+  await mine.getByRole('button', { name: 'Refuse: schedule' }).click();
 
   await go(mine, 'Wire');
   await mine.waitForTimeout(500);

@@ -91,11 +91,11 @@ describe.skipIf(NO_BROWSER)('a hostile peer', () => {
     );
     await go(page, /^Files 1 to answer/);
     await page.getByRole('list', { name: 'What is in it' }).getByText('svg').first().waitFor();
-    await page.getByRole('button', { name: /^Get / }).waitFor();
+    await page.getByRole('button', { name: /^Get: / }).waitFor();
     await expectInert(person, NAME);
-    await page.getByRole('button', { name: /^Take / }).click();
+    await page.getByRole('button', { name: /^Take it/ }).click();
     await pushed;
-    await page.getByRole('button', { name: /^Get / }).click();
+    await page.getByRole('button', { name: /^Get: / }).click();
     await expect.poll(() => page.getByText(/from pi done/).count()).toBe(2);
     await expectInert(person, NAME);
     await shelf.close();
@@ -156,7 +156,12 @@ describe.skipIf(NO_BROWSER)('a hostile peer', () => {
       () =>
         new Promise<number>((done) => {
           let count = 0;
-          const next = (): number => requestAnimationFrame(() => (count++, next()));
+          const next = (): void => {
+            requestAnimationFrame(() => {
+              count++;
+              next();
+            });
+          };
           next();
           setTimeout(() => done(count), 1_500);
         }),

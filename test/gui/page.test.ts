@@ -131,10 +131,10 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await using other = await chromium.at(pi);
     await go(me.page, 'Files');
     await me.page.getByLabel('Files', { exact: true }).setInputFiles(source);
-    await me.page.getByRole('button', { name: 'Offer large.bin no more' }).waitFor();
+    await me.page.getByRole('button', { name: 'Remove: large.bin' }).waitFor();
 
     await go(other.page, 'Files');
-    const get = other.page.getByRole('button', { name: 'Get large.bin' });
+    const get = other.page.getByRole('button', { name: 'Get: large.bin' });
     await expect
       .poll(async () => {
         if (await get.isVisible()) return true;
@@ -177,12 +177,12 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     const question = other.page.getByRole('region', { name: 'mac wants to give you a folder' });
     await expect.poll(() => question.textContent()).toContain('inner/run.shcan be run');
     expect(await question.textContent()).toContain('note.txt5 B');
-    await question.getByRole('button', { name: 'Refuse gift' }).click();
+    await question.getByRole('button', { name: 'Refuse: gift' }).click();
     await me.page.getByRole('article', { name: 'gift to pi' }).getByText('to pi refused').waitFor();
     expect(await readdir(join(pi.folder, 'inbox'))).toEqual([]);
 
     await push();
-    await question.getByRole('button', { name: 'Take gift' }).click();
+    await question.getByRole('button', { name: 'Take it: gift' }).click();
     await me.page.getByRole('article', { name: 'gift to pi' }).first().getByText('to pi done').waitFor();
     expect(await readFile(join(pi.folder, 'inbox', 'gift', 'note.txt'), 'utf8')).toBe('hello');
     expect([...me.complaints, ...other.complaints]).toEqual([]);

@@ -298,10 +298,10 @@ function History({
 
 const VALUES_SHOWN = 300;
 
-function Watches(): JSX.Element {
+function Watches(): JSX.Element | null {
   const watches = useMap<WatchView>('watches');
   const { entries } = useLog<WatchValueView>('watchValues');
-  if (watches.size === 0) return <></>;
+  if (watches.size === 0) return null;
   return (
     <>
       {[...watches.values()].map((watch) => (

@@ -140,7 +140,6 @@ function Messages({
   const last = messages.at(-1)?.seq;
   const first = messages[0]?.seq;
   // What comes is seen by who looks at the end; older ones that are loaded move nothing.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: when the list has grown, at either end
   useLayoutEffect(() => {
     const element = box.current;
     if (element !== null) element.scrollTop = element.scrollHeight - element.clientHeight - fromEnd.current;

@@ -23,7 +23,6 @@ export function useConversation(peer: string): Stretch {
   const isLive = useConnection() === 'live';
 
   // Anew where changes may have been missed: after udp-tool was away, and where there were too many to be told of.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `skipped` only says when
   useEffect(() => {
     if (!isLive) return;
     const gone = new AbortController();

@@ -41,7 +41,7 @@ function Examination({ peer }: { peer: string | undefined }): JSX.Element {
   const [result, setResult] = useState<ExaminationView | null>(null);
   const [times, setTimes] = useState(0);
   const task = useTask();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `times` asks for another one
+  // `times` asks for another one.
   useEffect(() => {
     const gone = new AbortController();
     void task.run(async () => {
@@ -110,7 +110,7 @@ function Findings({ findings }: { findings: ExaminationView['findings'] }): JSX.
         </thead>
         <tbody>
           {findings.map(({ check, status, result, fix, peer }, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: they never change their order
+            // They never change their order.
             <tr key={i} class={status}>
               <td>
                 <span aria-hidden="true">{MARKS[status]}</span> {status}

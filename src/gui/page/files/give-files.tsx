@@ -8,7 +8,7 @@ import { Card, Field, Trouble, useTask } from '../ui/parts.tsx';
 import { type Dropped, droppedFrom, pickedFrom } from './dropped.ts';
 import { PeerChoice } from './peer-choice.tsx';
 
-export function GiveFiles(): JSX.Element {
+export function GiveFiles(): JSX.Element | null {
   const status = useMap<StatusView>('status').get('machine');
   const peers = [...useMap<PeerView>('peers').values()].filter(({ isPaused }) => !isPaused);
   const [isPush, setPush] = useState(false);
@@ -18,7 +18,7 @@ export function GiveFiles(): JSX.Element {
   const [isOver, setOver] = useState(false);
   const [progress, setProgress] = useState('');
   const task = useTask();
-  if (status?.isReadOnly) return <></>;
+  if (status?.isReadOnly) return null;
 
   const target = peer === '' ? peers[0]?.name : peer;
   const fields = isPush ? { peer: target } : to === null ? {} : { to };

@@ -15,7 +15,7 @@ export function PeerOffers({ inbox }: { inbox: string }): JSX.Element {
   const [shown, setShown] = useState(ROWS);
   const task = useTask();
   const lookAgain = (): void => void task.run(async () => setLook(await call<LookView>('files/look')));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once
+  // Once.
   useEffect(lookAgain, []);
   const found = (look?.found ?? []).filter(({ offer }) =>
     offer.name.toLowerCase().includes(filter.toLowerCase()),
@@ -84,7 +84,7 @@ function OfferRow({ found: { key, offer, peers } }: { found: FoundView }): JSX.E
         <button
           type="button"
           disabled={task.isBusy || isReadOnly}
-          aria-label={`Get ${offer.name}`}
+          aria-label={`Get: ${offer.name}`}
           onClick={() => void task.run(() => call('files/get', { key }))}
         >
           Get

@@ -46,7 +46,7 @@ function SharedRow({ shared }: { shared: SharedView }): JSX.Element {
           type="button"
           class="danger"
           disabled={task.isBusy || isReadOnly}
-          aria-label={`Offer ${name} no more`}
+          aria-label={`Remove: ${name}`}
           onClick={() => void task.run(() => call('files/unshare', { path }))}
         >
           Remove

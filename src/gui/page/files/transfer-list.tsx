@@ -86,7 +86,7 @@ function Question({
           type="button"
           class="primary"
           disabled={task.isBusy || isReadOnly}
-          aria-label={`Take ${offer.name}`}
+          aria-label={`Take it: ${offer.name}`}
           onClick={() => answer(true)}
         >
           Take it
@@ -95,7 +95,7 @@ function Question({
           type="button"
           class="danger"
           disabled={task.isBusy || isReadOnly}
-          aria-label={`Refuse ${offer.name}`}
+          aria-label={`Refuse: ${offer.name}`}
           onClick={() => answer(false)}
         >
           Refuse
@@ -109,7 +109,7 @@ function Question({
 function Contents({ id }: { id: number }): JSX.Element {
   const [contents, setContents] = useState<ContentsView | null>(null);
   const task = useTask();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each
+  // Once for each.
   useEffect(() => {
     void task.run(async () => setContents(await call<ContentsView>('transfers/contents', { id })));
   }, [id]);

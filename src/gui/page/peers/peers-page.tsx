@@ -239,7 +239,7 @@ function MayCall({ peer, isReadOnly }: { peer: PeerView; isReadOnly: boolean }):
   );
 }
 
-function AddPeer(): JSX.Element {
+function AddPeer(): JSX.Element | null {
   const status = useMap<StatusView>('status').get('machine');
   const [line, setLine] = useState('');
   const [name, setName] = useState('');
@@ -254,7 +254,7 @@ function AddPeer(): JSX.Element {
     setLine('');
     setName('');
   };
-  if (status?.isReadOnly) return <></>;
+  if (status?.isReadOnly) return null;
   return (
     <Card title="Add a peer">
       <p>

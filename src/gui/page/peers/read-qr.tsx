@@ -54,7 +54,7 @@ export function ReadQr({ onRead }: { onRead: (text: string) => void }): JSX.Elem
 function Camera({ onRead }: { onRead: (text: string) => void }): JSX.Element {
   const video = useRef<HTMLVideoElement>(null);
   const task = useTask();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once; it ends with the first code
+  // Once; it ends with the first code.
   useEffect(() => {
     let stream: MediaStream | null = null;
     let timer = 0;

@@ -8,9 +8,9 @@ import { call } from '../session.ts';
 import { Card, CopyLine, Field, Trouble, useTask } from '../ui/parts.tsx';
 import { QrCode } from '../ui/qr-code.tsx';
 
-export function SetupPage(): JSX.Element {
+export function SetupPage(): JSX.Element | null {
   const status = useMap<StatusView>('status').get('machine');
-  if (status === undefined) return <></>;
+  if (status === undefined) return null;
   return (
     <div class="columns">
       <div>

@@ -25,7 +25,7 @@ export function Chart({
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const isDark = useDark();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `isDark` changes the colours, which it is drawn in
+  // `isDark` changes the colours, which it is drawn in.
   useEffect(() => {
     const element = holder.current;
     if (element === null) return;

@@ -159,7 +159,8 @@ function Both({ seen }: { seen: DatagramView }): JSX.Element {
           {length} bytes {direction === 'sent' ? 'to' : 'from'} {address}
           {via !== undefined && `, by way of ${via}`}
         </p>
-        <pre class="value hex">
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
+        <pre class="value hex" tabIndex={0}>
           {hexLines(start)}
           {start.length / 2 < length && `\n… and ${length - start.length / 2} more`}
         </pre>
@@ -176,7 +177,7 @@ function Both({ seen }: { seen: DatagramView }): JSX.Element {
           </p>
         )}
         {messages.map(({ name, fields }, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: they never change
+          // They never change.
           <section key={i} class="seen-message" aria-label={name}>
             <h3>{name}</h3>
             <dl class="facts">
