@@ -160,39 +160,63 @@ function Messages({
         </button>
       )}
       <Trouble error={task.error} />
-      {inDays(messages).map(({ title, messages: ofDay }) => (
-        <section key={title} aria-label={title}>
-          <p class="day">{title}</p>
-          {ofDay.map((message) => (
-            <Message key={message.seq} message={message} />
-          ))}
-        </section>
+      {inBlocks(messages).map(({ key, messages: some, before }) => (
+        <Block key={key} messages={some} before={before} />
       ))}
     </div>
   );
 }
 
-interface Day {
-  readonly title: string;
-  readonly messages: MessageView[];
+const BLOCK = 50;
+
+interface BlockProps {
+  readonly messages: readonly MessageView[];
+  /** When the message before them was written; null where they are the first. */
+  readonly before: number | null;
 }
 
-/** By the writers' clocks, which may go wrong: a day may come twice, and its title says so. */
-function inDays(messages: readonly MessageView[]): Day[] {
-  const days: Day[] = [];
-  const titles = new Map<string, number>();
-  let current = '';
+/** By their numbers, so that a block stays the same when older ones are loaded before it. */
+function inBlocks(messages: readonly MessageView[]): (BlockProps & { readonly key: number })[] {
+  const blocks: { key: number; messages: MessageView[]; before: number | null }[] = [];
+  let before: number | null = null;
   for (const message of messages) {
-    const title = day(message.writtenAt);
-    if (title !== current || days.length === 0) {
-      const times = (titles.get(title) ?? 0) + 1;
-      titles.set(title, times);
-      days.push({ title: times === 1 ? title : `${title} (${times})`, messages: [] });
-      current = title;
-    }
-    days.at(-1)?.messages.push(message);
+    const key = Math.floor(message.seq / BLOCK);
+    if (blocks.at(-1)?.key !== key) blocks.push({ key, messages: [], before });
+    blocks.at(-1)?.messages.push(message);
+    before = message.writtenAt;
   }
-  return days;
+  return blocks;
+}
+
+/** Of thousands of messages, only blocks in which something changed are made anew, and only those that are seen drawn. */
+class Block extends Component<BlockProps> {
+  override shouldComponentUpdate({ messages, before }: BlockProps): boolean {
+    const now = this.props;
+    return (
+      before !== now.before ||
+      messages.length !== now.messages.length ||
+      messages.some((message, i) => message !== now.messages[i])
+    );
+  }
+
+  override render(): JSX.Element {
+    let { before } = this.props;
+    return (
+      <div class="block">
+        {this.props.messages.map((message) => {
+          const title = day(message.writtenAt);
+          const isNewDay = before === null || day(before) !== title;
+          before = message.writtenAt;
+          return (
+            <>
+              {isNewDay && <p class="day">{title}</p>}
+              <Message message={message} />
+            </>
+          );
+        })}
+      </div>
+    );
+  }
 }
 
 const MARKS: Record<MessageView['state'], string> = {
@@ -203,23 +227,15 @@ const MARKS: Record<MessageView['state'], string> = {
   read: '',
 };
 
-/** Thousands of them stand on the page: only one that changes is made anew. */
-class Message extends Component<{ readonly message: MessageView }> {
-  override shouldComponentUpdate(next: { readonly message: MessageView }): boolean {
-    return next.message !== this.props.message;
-  }
-
-  override render(): JSX.Element {
-    const { direction, text, writtenAt, state } = this.props.message;
-    return (
-      <p class={`message ${direction}`}>
-        <span class="text">{text}</span>
-        <span class="mark">
-          {timeOfDay(writtenAt)} {MARKS[state]}
-        </span>
-      </p>
-    );
-  }
+function Message({ message: { direction, text, writtenAt, state } }: { message: MessageView }): JSX.Element {
+  return (
+    <p class={`message ${direction}`}>
+      <span class="text">{text}</span>
+      <span class="mark">
+        {timeOfDay(writtenAt)} {MARKS[state]}
+      </span>
+    </p>
+  );
 }
 
 function Writer({ peer }: { peer: string }): JSX.Element {

@@ -28,17 +28,21 @@ export function shortKey(key: string): string {
   return `${key.slice(0, 9)}…${key.slice(-6)}`;
 }
 
+/** Made once: thousands of times are shown. */
+const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const DAY = new Intl.DateTimeFormat(undefined, {
+  weekday: 'long',
+  year: 'numeric',
+  month: 'long',
+  day: 'numeric',
+});
+
 export function timeOfDay(at: number): string {
-  return new Date(at).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit' });
+  return TIME_OF_DAY.format(at);
 }
 
 export function day(at: number): string {
-  return new Date(at).toLocaleDateString(undefined, {
-    weekday: 'long',
-    year: 'numeric',
-    month: 'long',
-    day: 'numeric',
-  });
+  return DAY.format(at);
 }
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
