@@ -108,7 +108,7 @@ describe.concurrent('share, files and get', () => {
       await get.stop('SIGKILL');
       expect(await readdir(mac.home)).not.toContain('big.bin');
     }
-    const last = mac.start('get --no-lan --json big.bin --limit 2M');
+    const last = mac.start('get --no-lan --json big.bin --limit 4M');
     await last.event('progress');
     await program.stop('SIGKILL');
     const port = Number(/"127.0.0.1:(\d+)"/.exec(program.output.stdout)?.[1]);

@@ -6,7 +6,7 @@ import { Lab, LOOPBACK } from '../support/cli.ts';
 const lines = (text: string): Record<string, unknown>[] =>
   text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
 
-describe('udp-tool msg and inbox', () => {
+describe.concurrent('udp-tool msg and inbox', () => {
   test('bring a message, and show it once', async () => {
     await using lab = await Lab.open();
     const { pi, mac, server } = await lab.pair();
@@ -86,19 +86,20 @@ describe('udp-tool msg and inbox', () => {
 
   test('tell what is no message, or may not be sent, and keep nothing of the former', async () => {
     await using lab = await Lab.open();
-    const { pi, mac } = await lab.pair();
+    const { pi, mac, server } = await lab.pair();
     expect((await mac.run('msg')).code).toBe(2);
     expect((await mac.runWith({ input: 'x'.repeat(70_000) }, 'msg')).code).toBe(1);
     expect((await mac.run('msg --to nobody hello')).code).toBe(5);
     expect((await mac.run('outbox')).stderr).toBe('Nothing waits.\n');
     await pi.run('peer deny mac msg');
+    await server.event('peers');
     const refused = await mac.run('msg hello');
     expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('peer allow NAME msg')]);
     expect((await mac.run('outbox --discard pi')).stderr).toBe('Threw away 1 for "pi".\n');
   });
 });
 
-describe('udp-tool chat', () => {
+describe.concurrent('udp-tool chat', () => {
   test('goes both ways, though one side cannot be reached, and knows who is there', async () => {
     await using lab = await Lab.open();
     const pi = await lab.machine('pi');

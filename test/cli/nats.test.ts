@@ -71,7 +71,7 @@ const CASES: readonly (readonly [NatKind, NatKind, 'punched' | 'relayed'])[] = [
   ['symmetric', 'symmetric', 'relayed'],
 ];
 
-describe.skipIf(noNats !== null)('behind routers', () => {
+describe.skipIf(noNats !== null).concurrent('behind routers', () => {
   for (const [a, b, expected] of isTable ? EVERY_PAIR : CASES) {
     test(`${a} and ${b}: ${expected}`, async () => {
       await world({ a, b }, async ({ alice, bob }) => {

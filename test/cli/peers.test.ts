@@ -77,6 +77,8 @@ describe.concurrent('peers', () => {
       { host: 'a', interface: 'eth0', address: '192.168.7.1/24' },
       { host: 'b', interface: 'eth0', address: '192.168.7.2/24' },
     );
+    await network.running('a', 'eth0');
+    await network.running('b', 'eth0');
     await using lab = await Lab.open();
     const [mac, nas] = [await lab.machine('mac'), await lab.machine('nas')];
     mac.launcher = network.launcher('a');

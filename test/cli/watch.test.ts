@@ -8,11 +8,10 @@ export const three = { summary: 'Three', idempotent: true, async *run() { yield*
 export const moody = { summary: 'Fails at first', idempotent: true, run() { if (n++ === 0) throw new Error('not now'); return 'fine'; } };
 `;
 
-describe('udp-tool watch', () => {
+describe.concurrent('udp-tool watch', () => {
   test('gives a line of JSON for each value', async () => {
     await using lab = await Lab.open();
-    const { pi, mac } = await lab.pair('--commands', await commandsFile(lab));
-    await pi.run('peer allow mac *');
+    const { mac } = await allowed(lab);
     const watched = await mac.run('watch counter --every 50ms --count 5 --json');
     expect(watched.code).toBe(0);
     const events = watched.stdout
@@ -26,8 +25,7 @@ describe('udp-tool watch', () => {
 
   test('ends with a stream, and shows its values without what a terminal obeys', async () => {
     await using lab = await Lab.open();
-    const { pi, mac } = await lab.pair('--commands', await commandsFile(lab));
-    await pi.run('peer allow mac *');
+    const { mac } = await allowed(lab);
     const watched = await mac.run('watch three');
     expect([watched.code, watched.stdout]).toEqual([0, 'a\nb  1\nc\u{fffd}[2J\n']);
     expect((await mac.run('send three')).stdout).toBe('a\n');
@@ -35,8 +33,7 @@ describe('udp-tool watch', () => {
 
   test('ends by Ctrl-C, which is no failure', async () => {
     await using lab = await Lab.open();
-    const { pi, mac } = await lab.pair('--commands', await commandsFile(lab));
-    await pi.run('peer allow mac *');
+    const { mac } = await allowed(lab);
     const watching = mac.start('watch flow');
     await watching.shows(/^100$/m);
     expect((await watching.stop('SIGINT')).code).toBe(0);
@@ -44,8 +41,7 @@ describe('udp-tool watch', () => {
 
   test('says when the command fails, and goes on', async () => {
     await using lab = await Lab.open();
-    const { pi, mac } = await lab.pair('--commands', await commandsFile(lab));
-    await pi.run('peer allow mac *');
+    const { mac } = await allowed(lab);
     const watched = await mac.run('watch moody --every 20ms --count 1');
     expect([watched.stdout, watched.stderr]).toEqual([
       'fine\n',
@@ -55,8 +51,7 @@ describe('udp-tool watch', () => {
 
   test('goes on over a restart of the server, and says what is missing', async () => {
     await using lab = await Lab.open();
-    const { pi, mac, server, port } = await lab.pair('--commands', await commandsFile(lab));
-    await pi.run('peer allow mac *');
+    const { pi, mac, server, port } = await allowed(lab);
     const watching = mac.start('watch counter --every 50ms --json');
     await watching.shows(/"value":3\}/);
     await server.stop('SIGKILL');
@@ -77,6 +72,15 @@ describe('udp-tool watch', () => {
     expect((await mac.run('watch time --timeout 1')).code).toBe(4);
   });
 });
+
+/** `mac` may call everything of `pi`, which serves. */
+async function allowed(lab: Lab) {
+  const [pi, mac] = [await lab.machine('pi'), await lab.machine('mac')];
+  await pi.store.addPeer({ name: 'mac', publicKey: await mac.publicKey(), allow: ['*'] });
+  const { server, port } = await pi.serve('--commands', await commandsFile(lab));
+  await mac.trust(pi, port);
+  return { pi, mac, server, port };
+}
 
 function commandsFile(lab: Lab): Promise<string> {
   return lab.file('commands.mjs', COMMANDS);

@@ -1,29 +1,34 @@
 import { describe, expect, test } from 'vitest';
-import { defineCommand, type WatchEvent } from '../../src/index.ts';
+import { type Command, defineCommand, type WatchEvent } from '../../src/index.ts';
 import { held } from '../support/commands.ts';
 import { portOf, startClient, startServer, until } from '../support/endpoints.ts';
 import { Prng } from '../support/prng.ts';
 import { Relay } from '../support/relay.ts';
 
-let last = 0;
-const sample = defineCommand({ name: 'sample', summary: '', idempotent: true, run: () => ++last });
-const stream = defineCommand({
-  name: 'stream',
-  summary: '',
-  idempotent: true,
-  async *run() {
-    for (;;) yield ++last;
-  },
-});
+/** They count on, whichever server asks them. */
+function counters(): Command[] {
+  let last = 0;
+  return [
+    defineCommand({ name: 'sample', summary: '', idempotent: true, run: () => ++last }),
+    defineCommand({
+      name: 'stream',
+      summary: '',
+      idempotent: true,
+      async *run() {
+        for (;;) yield ++last;
+      },
+    }),
+  ];
+}
 
 describe('watching over a bad path', () => {
-  test.each([
+  test.concurrent.each([
     ['sample', 7],
     ['stream', 8],
   ])('%s: nothing out of order, nothing twice, each gap said (seed %i)', async (command, seed) => {
-    last = 0;
+    const commands = counters();
     const prng = new Prng(seed);
-    await using first = await startServer([sample, stream]);
+    await using first = await startServer(commands);
     await using relay = await Relay.open(portOf(first));
     relay.meddle = ({ toServer, datagram }) => {
       if (!prng.chance(0.05)) setTimeout(() => relay.send(toServer, datagram), 10 + prng.below(10));
@@ -43,7 +48,7 @@ describe('watching over a bad path', () => {
     await until('values after a new address', () => valuesSeen() >= 80);
     await relay.changeAddress();
     await until('values after another', () => valuesSeen() >= 110);
-    await using second = await startServer([sample, stream]); // as after a crash: nobody said goodbye
+    await using second = await startServer(commands); // as after a crash: nobody said goodbye
     relay.server = portOf(second);
     await watching;
 

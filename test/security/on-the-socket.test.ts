@@ -85,7 +85,7 @@ describe('garbage', () => {
 });
 
 describe('a relay that loses, doubles, reorders, replays and flips', () => {
-  test.each([1, 2, 3])('all requests succeed, and none runs twice (seed %i)', async (seed) => {
+  test.concurrent.each([1, 2, 3])('all requests succeed, and none runs twice (seed %i)', async (seed) => {
     const prng = new Prng(seed);
     const executed = new Map<string, number>();
     const once = {

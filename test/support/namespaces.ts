@@ -38,6 +38,17 @@ export class Network implements AsyncDisposable {
     return ip(this.#namespace(host), ...lines);
   }
 
+  /**
+   * Waits until the interface counts as running, which the kernel says up to a second after both its ends are up:
+   * before, Node does not list it.
+   */
+  async running(host: string, name: string): Promise<void> {
+    for (;;) {
+      const shown = await run(['ip', '-n', this.#namespace(host), 'link', 'show', 'dev', name]);
+      if (shown.includes('state UP')) return;
+    }
+  }
+
   /** Gives the host a firewall: what its hook (`input`, `output`) does with what the rule fits. */
   async firewall(host: string, hook: string, rule: string): Promise<void> {
     const chain = `chain ${hook} {\n type filter hook ${hook} priority 0\n ${rule}\n }`;
@@ -45,13 +56,13 @@ export class Network implements AsyncDisposable {
   }
 
   /** Loads what is written in the language of nftables. */
-  nft(host: string, ruleset: string): Promise<void> {
-    return run([...this.launcher(host), 'nft', '-f', '-'], ruleset);
+  async nft(host: string, ruleset: string): Promise<void> {
+    await run([...this.launcher(host), 'nft', '-f', '-'], ruleset);
   }
 
   /** Makes a router of the host. */
-  forward(host: string): Promise<void> {
-    return run([...this.launcher(host), 'tee', '/proc/sys/net/ipv4/ip_forward'], '1');
+  async forward(host: string): Promise<void> {
+    await run([...this.launcher(host), 'tee', '/proc/sys/net/ipv4/ip_forward'], '1');
   }
 
   /** What a program is started by, to run there. */
@@ -83,22 +94,26 @@ export interface Plug {
   readonly mtu?: number;
 }
 
-function ip(namespace: string, ...lines: readonly string[]): Promise<void> {
-  return run(['ip', '-n', namespace, '-batch', '-'], `${lines.join('\n')}\n`);
+async function ip(namespace: string, ...lines: readonly string[]): Promise<void> {
+  await run(['ip', '-n', namespace, '-batch', '-'], `${lines.join('\n')}\n`);
 }
 
-/** Runs a program, which has to succeed. */
-async function run(argv: readonly string[], input = ''): Promise<void> {
+/** Runs a program, which has to succeed; returns what it prints. */
+async function run(argv: readonly string[], input = ''): Promise<string> {
   const [file, ...args] = argv as [string, ...string[]];
-  const child = spawn(file, args, { stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.on('error', () => {}); // it may end without having read
   child.stdin.end(input);
-  let complaint = '';
+  let [output, complaint] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint += text;
   });
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`${argv.join(' ')}\n${input}${complaint}`);
+  return output;
 }
 
 function missing(program: string, args: readonly string[]): string | null {
