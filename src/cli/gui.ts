@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Gui } from '../gui/gui.ts';
+import { formatAddress } from '../index.ts';
 import { aborted, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { commandsOption, hostOption, keysOption, lanOption, port, portOption } from './options.ts';
 import { json, note } from './output.ts';
@@ -46,7 +47,7 @@ export function addGui(program: Command): void {
         .default(DEFAULT_IDLE_MINUTES * 60_000, String(DEFAULT_IDLE_MINUTES)),
     )
     .addOption(keysOption())
-    .option('--json', 'one object a line on stdout: link')
+    .option('--json', 'one object a line on stdout: link, listening')
     .action(gui);
 }
 
@@ -76,6 +77,9 @@ async function gui(options: GuiCliOptions): Promise<void> {
     }
   };
   show();
+  const at = page.addresses.map(formatAddress);
+  if (options.json) json({ event: 'listening', at });
+  else if (at.length > 0) note(`Answers peers on ${at.join(' and ')}.`);
   if (!options.json) {
     note(
       `Enter shows a new one; Ctrl-C ends. From another machine, first: ssh -L ${page.webPort}:127.0.0.1:${page.webPort} HERE`,

@@ -68,15 +68,7 @@ export class HttpServer implements AsyncDisposable {
   static async open(options: HttpServerOptions, port: number): Promise<HttpServer> {
     const http = new HttpServer(options);
     await new Promise<void>((done, fail) => {
-      http.#server.once('error', (cause: NodeJS.ErrnoException) =>
-        fail(
-          new UdpToolError(
-            cause.code === 'EADDRINUSE' ? 'port-in-use' : 'no-permission',
-            `The page cannot be served at TCP port ${port}: ${cause.message}`,
-            { cause, hint: 'Choose another with --web-port, or leave it away.' },
-          ),
-        ),
-      );
+      http.#server.once('error', (cause) => fail(cannotListen(port, cause)));
       http.#server.listen(port, LOOPBACK, done);
     });
     http.#server.on('error', () => {}); // of a connection, which is its own loss
@@ -231,6 +223,20 @@ export class HttpServer implements AsyncDisposable {
       stop();
     });
   }
+}
+
+function cannotListen(port: number, cause: NodeJS.ErrnoException): UdpToolError {
+  const hint = 'Choose another with --web-port, or leave it away.';
+  if (cause.code === 'EADDRINUSE')
+    return new UdpToolError('port-in-use', `TCP port ${port} is in use by another program.`, { cause, hint });
+  return new UdpToolError(
+    'no-permission',
+    `The page cannot be served at TCP port ${port}: ${cause.message}`,
+    {
+      cause,
+      hint,
+    },
+  );
 }
 
 /** A form of another site cannot send this type without asking first, which is never answered. */

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -40,7 +41,10 @@ async function start(keys) {
     },
   );
   const links = [];
-  child.stdout.on('data', (data) => links.push(JSON.parse(String(data)).url));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const { event, url } = JSON.parse(line);
+    if (event === 'link') links.push(url);
+  });
   let isFirst = true;
   const link = async () => {
     if (!isFirst) child.stdin.write('\n'); // the one before is good for nothing from then on

@@ -1,6 +1,9 @@
 /** Everybody but the page, at the page's door. */
+
+import { readdir } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Chromium, Desk, type DeskOptions, NO_BROWSER } from '../support/gui.ts';
 
@@ -145,6 +148,25 @@ test('what forms can send is not taken, nor what is too long, nor what is no JSO
   expect((await post({}, '{"__proto__":{"line":"udp1"}}')).status).toBe(422);
 });
 
+test('bytes are taken of the page alone, for what it began to drop, and as bytes', async () => {
+  const { desk, own, session } = await entered();
+  await using _desk = desk;
+  const begun = await ask(desk, '/api/files/drop', { headers: session, body: '{"name":"note.txt"}' });
+  const { drop } = JSON.parse(begun.body) as { drop: string };
+  const upload = async (headers: Record<string, string>, query = `drop=${drop}&path=`) =>
+    (await ask(desk, `/api/files/upload?${query}`, { headers, body: 'x'.repeat(300_000) })).status;
+  const type = { 'content-type': 'application/octet-stream' };
+  expect(await upload({ ...own, ...type })).toBe(401);
+  expect(await upload({ ...session, ...type, origin: 'https://evil.example' })).toBe(403);
+  for (const other of ['text/plain', 'multipart/form-data', 'application/json'])
+    expect(await upload({ ...session, 'content-type': other })).toBe(415);
+  for (const query of ['', `drop=${drop}`, 'drop=../..&path=', `drop=${drop}&path=../x`, 'drop=ab&path='])
+    expect(await upload({ ...session, ...type }, query), query).toBe(422);
+  expect(await readdir(join(desk.folder, 'keys', 'dropped')).catch(() => [])).toEqual([]);
+  expect(await upload({ ...session, ...type })).toBe(200);
+  expect(await readdir(join(desk.folder, 'keys', 'dropped', drop))).toEqual(['note.txt']);
+});
+
 test('no other origin is ever answered what it asks before it writes', async () => {
   const { desk, session } = await entered();
   await using _desk = desk;
@@ -179,6 +201,19 @@ test('with --read-only what changes something is refused, and what looks is not'
     'peers/permit',
     'ask/run',
     'ask/watch',
+    'chat/send',
+    'chat/read',
+    'chat/discard',
+    'chat/forget',
+    'files/share',
+    'files/offer-to',
+    'files/unshare',
+    'files/push',
+    'files/drop',
+    'files/get',
+    'files/upload',
+    'transfers/answer',
+    'transfers/cancel',
   ])
     expect((await ask(desk, `/api/${action}`, { headers: session })).status, action).toBe(403);
   expect((await ask(desk, '/api/events', { method: 'GET', headers: session, isStream: true })).status).toBe(

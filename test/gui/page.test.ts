@@ -219,6 +219,88 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect(person.complaints).toEqual([]);
   });
 
+  test('a folder that is chosen is offered with what is in it, until it is removed', async () => {
+    await using desk = await Desk.open();
+    const album = join(desk.folder, 'album');
+    await mkdir(join(album, 'inner'), { recursive: true });
+    await writeFile(join(album, 'inner', 'a.txt'), 'a');
+    await writeFile(join(album, 'b.txt'), 'bb');
+    await using person = await chromium.at(desk);
+    const { page } = person;
+    await go(page, 'Files');
+    await page.getByLabel('A folder').setInputFiles(album);
+    const offered = page.getByRole('region', { name: 'What you offer' });
+    await offered.getByText('3 B, 2 files').waitFor();
+    const dropped = join(desk.folder, 'keys', 'dropped');
+    expect(await readdir(dropped)).toHaveLength(1);
+    await offered.getByRole('button', { name: 'Remove: album' }).click();
+    await offered.getByText('Nothing yet.').waitFor();
+    await expect.poll(() => readdir(dropped)).toEqual([]);
+
+    await page.getByLabel(/Or where it is/).fill('album');
+    await page.getByRole('button', { name: 'Offer it' }).click();
+    await page.getByText('Give the whole path').waitFor();
+    await page.getByLabel(/Or where it is/).fill(join(desk.folder, 'absent'));
+    await page.getByRole('button', { name: 'Offer it' }).click();
+    await page.getByText('there is no such file or folder').waitFor();
+    await page.getByLabel(/Or where it is/).fill(join(desk.folder, 'keys'));
+    await page.getByRole('button', { name: 'Offer it' }).click();
+    await page.getByText(/Cannot share .*keys/).waitFor();
+    await offered.getByText('Nothing yet.').waitFor();
+    expect(person.complaints).toEqual([]);
+  });
+
+  test('a page that is open goes on by itself when udp-tool was started anew, and offers what it offered', async () => {
+    const before = await Desk.open();
+    await using person = await chromium.at(before);
+    const { page } = person;
+    await go(page, 'Files');
+    const file = join(before.folder, 'note.txt');
+    await writeFile(file, 'hello');
+    await page.getByLabel(/Or where it is/).fill(file);
+    await page.getByRole('button', { name: 'Offer it' }).click();
+    await page.getByRole('button', { name: 'Remove: note.txt' }).waitFor();
+    const { webPort } = before.gui;
+    const folder = await before.leave();
+    await page.getByText('udp-tool does not run; waiting for it').waitFor();
+    await using after = await Desk.open({}, folder);
+    await page.getByText('Live').waitFor();
+    await page.getByRole('region', { name: 'What you offer' }).getByText('5 B').waitFor();
+    await page.getByRole('button', { name: 'Remove: note.txt' }).click();
+    await page.getByText('Nothing yet.').waitFor();
+    expect(after.gui.webPort).toBe(webPort);
+  });
+
+  test('a page that only looks shows all, and changes nothing', async () => {
+    await using desk = await Desk.open({ isReadOnly: true });
+    const pi = await desk.peer('pi');
+    await using person = await chromium.at(desk);
+    const { page } = person;
+    await page.getByText('This page only looks').waitFor();
+    await page.getByRole('link', { name: /^pi/ }).click();
+    await page.getByText(/^median/).waitFor();
+    for (const name of ['Pause', 'Remove'])
+      expect(await page.getByRole('button', { name }).isDisabled()).toBe(true);
+    expect(await page.getByRole('checkbox', { name: /^lucky/ }).isDisabled()).toBe(true);
+    await go(page, 'Ask');
+    await page.getByLabel('Command').waitFor();
+    for (const name of [/^Ask/, 'Watch'])
+      expect(await page.getByRole('button', { name }).isDisabled()).toBe(true);
+    await go(page, 'Chat');
+    expect(await page.getByLabel('Message to pi').count()).toBe(0);
+    await go(page, 'Files');
+    expect(await page.getByRole('button', { name: 'Offer it' }).count()).toBe(0);
+    await go(page, 'Wire');
+    await pi.peer('desk').request('lucky', []);
+    await expect
+      .poll(async () => {
+        await pi.peer('desk').request('lucky', []);
+        return page.getByRole('row', { name: /REQUEST lucky/ }).count();
+      })
+      .toBeGreaterThan(0);
+    expect(person.complaints).toEqual([]);
+  });
+
   test('a QR code of one page is read by another', async () => {
     await using mac = await Desk.open();
     await using pi = await Desk.open();

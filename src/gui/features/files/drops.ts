@@ -1,10 +1,7 @@
 /** What is dropped on the page: a file or a folder each, kept in a folder of its own until nobody needs it. */
 import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { diskError, pathProblem, UdpToolError } from '../../../index.ts';
 
 /** Begun, and neither shared nor pushed yet. */
@@ -49,14 +46,18 @@ export class Drops {
    */
   async write(id: string, path: string, body: AsyncIterable<Uint8Array>): Promise<void> {
     const target = join(this.#pathOf(this.#open(id), id), ...this.#parts(path));
-    let isOurs = false;
     try {
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-      const file = createWriteStream(target, { flags: 'wx', mode: 0o600 });
-      file.once('open', () => (isOurs = true));
-      await pipeline(Readable.from(body, { objectMode: false }), file);
+      const file = await open(target, 'wx', 0o600);
+      try {
+        for await (const bytes of body) await file.writeFile(bytes);
+      } catch (error) {
+        await rm(target, { force: true });
+        throw error;
+      } finally {
+        await file.close();
+      }
     } catch (error) {
-      if (isOurs) await rm(target, { force: true });
       throw refusal(error, target);
     }
   }
