@@ -46,9 +46,17 @@ export class Gui implements AsyncDisposable {
   readonly #http: HttpServer;
   readonly #slot: MachineSlot;
   readonly #features: readonly Feature[];
+  readonly #state: StateFile<GuiState>;
 
-  private constructor(door: Door, http: HttpServer, slot: MachineSlot, features: readonly Feature[]) {
+  private constructor(
+    door: Door,
+    http: HttpServer,
+    slot: MachineSlot,
+    features: readonly Feature[],
+    state: StateFile<GuiState>,
+  ) {
     this.#door = door;
+    this.#state = state;
     this.#http = http;
     this.#slot = slot;
     this.#features = features;
@@ -102,7 +110,7 @@ export class Gui implements AsyncDisposable {
       if (!(error instanceof UdpToolError)) throw error;
       if (error.code !== 'key-missing') setup.failed(error);
     });
-    return new Gui(door, http, slot, features);
+    return new Gui(door, http, slot, features, state);
   }
 
   get webPort(): number {
@@ -123,6 +131,7 @@ export class Gui implements AsyncDisposable {
     await this.#http[Symbol.asyncDispose]();
     for (const feature of this.#features) await feature.end?.();
     if (this.#slot.isFilled) await this.#slot.machine[Symbol.asyncDispose]();
+    await this.#state.settled();
   }
 }
 

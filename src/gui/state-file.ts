@@ -35,4 +35,9 @@ export class StateFile<State> {
       .catch(() => {});
     return this.#writing;
   }
+
+  /** Resolves when nothing is being written any more. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
 }

@@ -109,6 +109,10 @@ export class Chat implements Feature {
     begin();
   }
 
+  async end(): Promise<void> {
+    await this.#conversations?.close();
+  }
+
   /** Who cannot reach this machine keeps what it has for it: it is fetched there. */
   async #fetch(peer: RemotePeer, signal: AbortSignal): Promise<void> {
     if (peer.at === undefined || this.#fetching.has(peer)) return;

@@ -100,6 +100,7 @@ export class Shared {
   async close(): Promise<void> {
     for (const { stop } of this.#hashing.values()) stop.abort();
     await this.#shelf.close();
+    await this.#file.settled();
   }
 
   /** As it is now. */
