@@ -49,6 +49,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     };
     await look('first run');
     await page.getByRole('button', { name: /^Make the key/ }).click();
+    await page.getByRole('heading', { name: 'Peers', exact: true }).waitFor();
     await mac.trusts(pi, 'pi');
     await pi.trusts(mac, 'mac');
     await using other = await chromium.at(pi);
