@@ -53,7 +53,10 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #uploads: ReadonlyMap<string, Upload>;
-  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  /** A large file takes as long as it takes; heads have a minute, as Node has it. */
+  readonly #server = createServer({ requestTimeout: 0 }, (request, response) => {
+    void this.#answer(request, response);
+  });
 
   private constructor(options: HttpServerOptions) {
     this.#options = options;

@@ -15,7 +15,7 @@ async function* broken(): AsyncGenerator<Uint8Array> {
 
 test('a file and a folder are kept, each in a folder of its own, until they are removed', async () => {
   await using folder = await TemporaryFolder.make();
-  const drops = new Drops(folder.path);
+  const drops = new Drops(folder.path, () => 0);
   const file = drops.begin('note.txt');
   await drops.write(file, '', bytes('hel', 'lo'));
   const album = drops.begin('album');
@@ -34,7 +34,7 @@ test.each(['..', '.', '', 'a/b', '../x', 'a\\b', 'a\u0000b', 'nul', '\u202egpj.e
   'a name %j is refused, alone and within a folder',
   async (name) => {
     await using folder = await TemporaryFolder.make();
-    const drops = new Drops(folder.path);
+    const drops = new Drops(folder.path, () => 0);
     expect(() => drops.begin(name)).toThrow(expect.objectContaining({ code: 'bad-usage' }));
     const album = drops.begin('album');
     if (name !== '' && name !== 'a/b')
@@ -47,7 +47,7 @@ test.each(['..', '.', '', 'a/b', '../x', 'a\\b', 'a\u0000b', 'nul', '\u202egpj.e
 
 test('nothing is written to what is unknown, or whole, or there already', async () => {
   await using folder = await TemporaryFolder.make();
-  const drops = new Drops(folder.path);
+  const drops = new Drops(folder.path, () => 0);
   await expect(drops.write('ab', '', bytes('x'))).rejects.toMatchObject({ code: 'bad-usage' });
   const id = drops.begin('note.txt');
   await drops.write(id, '', bytes('first'));
@@ -59,7 +59,7 @@ test('nothing is written to what is unknown, or whole, or there already', async 
 
 test('of a file that does not come whole nothing is left', async () => {
   await using folder = await TemporaryFolder.make();
-  const drops = new Drops(folder.path);
+  const drops = new Drops(folder.path, () => 0);
   const id = drops.begin('note.txt');
   await expect(drops.write(id, '', broken())).rejects.toMatchObject({ code: 'aborted' });
   expect(await readdir(join(folder.path, id))).toEqual([]);
@@ -72,13 +72,20 @@ test('what is left of another time goes, but for what is still offered', async (
   await mkdir(join(folder.path, 'old'));
   await mkdir(join(folder.path, 'kept'));
   await writeFile(join(folder.path, 'kept', 'note.txt'), 'x');
-  await new Drops(folder.path).clear([join(folder.path, 'kept', 'note.txt')]);
+  await new Drops(folder.path, () => 0).clear([join(folder.path, 'kept', 'note.txt')]);
   expect(await readdir(folder.path)).toEqual(['kept']);
 });
 
-test('no more are begun than a page can mean', async () => {
+test('no more are begun than a page can mean, and one whose page went away is forgotten', async () => {
   await using folder = await TemporaryFolder.make();
-  const drops = new Drops(folder.path);
-  for (let i = 0; i < 64; i++) drops.begin('x');
+  let now = 0;
+  const drops = new Drops(folder.path, () => now);
+  const first = drops.begin('album');
+  await drops.write(first, 'a.txt', bytes('a'));
+  for (let i = 1; i < 64; i++) drops.begin('x');
   expect(() => drops.begin('x')).toThrow(expect.objectContaining({ code: 'spool-full' }));
+  now = 600_000;
+  drops.begin('x');
+  await expect.poll(() => readdir(folder.path)).toEqual([]);
+  expect(() => drops.finish(first)).toThrow(expect.objectContaining({ code: 'bad-usage' }));
 });

@@ -136,7 +136,7 @@ export class Files implements Feature {
     const { endpoint, stateDir, signal } = machine;
     this.#transfers.begin(signal);
     try {
-      const drops = new Drops(join(stateDir, 'dropped'));
+      const drops = new Drops(join(stateDir, 'dropped'), () => performance.now());
       const shared = await Shared.open(this.#sharedViews, {
         stateDir,
         signal,

@@ -6,20 +6,28 @@ import { diskError, pathProblem, UdpToolError } from '../../../index.ts';
 
 /** Begun, and neither shared nor pushed yet. */
 const MAX_OPEN = 64;
+/** Nothing came for so long: its page went away. */
+const FORSAKEN_MS = 600_000;
 
 interface Drop {
   /** Of the file or folder. */
   readonly name: string;
   /** Of it, nothing is written any more. */
   isWhole: boolean;
+  /** Files that are being written. */
+  writes: number;
+  usedAt: number;
 }
 
 export class Drops {
   readonly #dir: string;
+  readonly #now: () => number;
   readonly #drops = new Map<string, Drop>();
 
-  constructor(dir: string) {
+  /** @param now milliseconds of a monotonic clock */
+  constructor(dir: string, now: () => number) {
     this.#dir = dir;
+    this.#now = now;
   }
 
   /** Removes what is left of other times, unless one of these paths is in it. */
@@ -33,10 +41,11 @@ export class Drops {
     const problem = name.includes('/') ? 'it has a slash' : pathProblem(name);
     if (problem !== null)
       throw new UdpToolError('bad-usage', `The name "${name}" cannot be sent: ${problem}.`);
+    this.#removeForsaken();
     if ([...this.#drops.values()].filter(({ isWhole }) => !isWhole).length >= MAX_OPEN)
       throw new UdpToolError('spool-full', 'Too much is being dropped at once.');
     const id = randomBytes(16).toString('hex');
-    this.#drops.set(id, { name, isWhole: false });
+    this.#drops.set(id, { name, isWhole: false, writes: 0, usedAt: this.#now() });
     return id;
   }
 
@@ -45,7 +54,9 @@ export class Drops {
    * @throws UdpToolError `bad-usage`, `aborted`, `exists`, `disk-full`, `no-permission`, `failed`; nothing of the file is left
    */
   async write(id: string, path: string, body: AsyncIterable<Uint8Array>): Promise<void> {
-    const target = join(this.#pathOf(this.#open(id), id), ...this.#parts(path));
+    const drop = this.#open(id);
+    const target = join(this.#pathOf(drop, id), ...this.#parts(path));
+    drop.writes++;
     try {
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
       const file = await open(target, 'wx', 0o600);
@@ -59,6 +70,9 @@ export class Drops {
       }
     } catch (error) {
       throw refusal(error, target);
+    } finally {
+      drop.writes--;
+      drop.usedAt = this.#now();
     }
   }
 
@@ -78,6 +92,11 @@ export class Drops {
   async removeAt(path: string): Promise<void> {
     const [id = ''] = path.startsWith(this.#dir + sep) ? path.slice(this.#dir.length + 1).split(sep) : [];
     if (id !== '') await this.#remove(id);
+  }
+
+  #removeForsaken(): void {
+    for (const [id, { isWhole, writes, usedAt }] of this.#drops)
+      if (!isWhole && writes === 0 && this.#now() - usedAt >= FORSAKEN_MS) void this.#remove(id);
   }
 
   #open(id: string): Drop {

@@ -48,7 +48,7 @@ export class Transfers {
     const id = this.#nextId++;
     this.#moving.set(id, moving);
     this.show(id);
-    const over = this.#entries().filter(([, { state }]) => OVER.includes(state));
+    const over = this.#entries().filter(([, { state }]) => state === 'failed' || OVER.includes(state));
     for (const [old] of over.slice(0, Math.max(0, over.length - MAX_OVER))) this.#forget(old);
     return id;
   }
