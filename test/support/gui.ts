@@ -33,21 +33,19 @@ export interface DeskOptions extends Partial<GuiOptions> {
 export class Desk implements AsyncDisposable {
   readonly gui: Gui;
   readonly store: KeyStore;
-  readonly folder: string;
-  readonly #folder: TemporaryFolder | undefined;
+  readonly #folder: TemporaryFolder;
   readonly #peers: UdpEndpoint[] = [];
 
-  private constructor(gui: Gui, store: KeyStore, folder: string, owned: TemporaryFolder | undefined) {
+  private constructor(gui: Gui, store: KeyStore, folder: TemporaryFolder) {
     this.gui = gui;
     this.store = store;
-    this.folder = folder;
-    this.#folder = owned;
+    this.#folder = folder;
   }
 
   /** @param at the folder of a desk that was there before */
-  static async open({ withKey = true, ...options }: DeskOptions = {}, at?: string): Promise<Desk> {
-    const owned = at === undefined ? await TemporaryFolder.make() : undefined;
-    const folder = at ?? owned?.path ?? '';
+  static async open({ withKey = true, ...options }: DeskOptions = {}, at?: TemporaryFolder): Promise<Desk> {
+    const owned = at ?? (await TemporaryFolder.make());
+    const folder = owned.path;
     const store = new KeyStore(join(folder, 'keys'));
     if (withKey) await store.createKeyPair().catch(() => {}); // it may be there
     const gui = await Gui.begin({
@@ -65,7 +63,7 @@ export class Desk implements AsyncDisposable {
       onTrouble: () => {},
       ...options,
     });
-    return new Desk(gui, store, folder, owned);
+    return new Desk(gui, store, owned);
   }
 
   /** Where peers find it. */
@@ -79,10 +77,14 @@ export class Desk implements AsyncDisposable {
     await this.store.addPeer({ name, publicKey, at: other.at });
   }
 
-  /** Ends udp-tool, and keeps the folder, which it gives. */
-  async leave(): Promise<string> {
+  get folder(): string {
+    return this.#folder.path;
+  }
+
+  /** Ends udp-tool, and gives the folder, for another desk. */
+  async leave(): Promise<TemporaryFolder> {
     await this.gui[Symbol.asyncDispose]();
-    return this.folder;
+    return this.#folder;
   }
 
   /** Sends a datagram of somebody else's. */
@@ -126,7 +128,7 @@ export class Desk implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.gui[Symbol.asyncDispose]();
     await Promise.all(this.#peers.map((peer) => peer.close()));
-    await this.#folder?.[Symbol.asyncDispose]();
+    await this.#folder[Symbol.asyncDispose]();
   }
 }
 
