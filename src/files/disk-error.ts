@@ -1,6 +1,6 @@
 import { fileError, hasSystemCode, UdpToolError } from '../errors.ts';
 
-const GO_ON = 'Make room, then run the same command again: it goes on where it stopped.';
+const GO_ON = 'Make room, then try again: it goes on where it stopped.';
 
 /** What the file system said when this program was to `what` in a folder. */
 export function diskError(what: string, cause: unknown, folder: string): UdpToolError {

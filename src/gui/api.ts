@@ -130,6 +130,11 @@ export interface ConversationView {
   readonly error?: ErrorView;
 }
 
+/** `chat`, key `now`; not there where all is well. */
+export interface ChatView {
+  readonly error: ErrorView;
+}
+
 /** What `chat/page` answers. */
 export interface MessageView {
   readonly seq: number;

@@ -67,11 +67,18 @@ export class Gui implements AsyncDisposable {
     const hub = new LiveHub();
     const slot = new MachineSlot();
     const features: Feature[] = [];
-    const run = async (): Promise<void> => {
+    const begin = async (): Promise<void> => {
       if (slot.isFilled) return;
       const machine = await Machine.begin(options);
       slot.fill(machine);
       for (const feature of features) await feature.begin?.(machine);
+    };
+    // One after the other: the key may be made by two pages at once.
+    let running: Promise<unknown> = Promise.resolve();
+    const run = (): Promise<void> => {
+      const done = running.then(begin);
+      running = done.catch(() => {});
+      return done;
     };
     const setup = new Setup(hub, {
       store: options.store,

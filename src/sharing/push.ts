@@ -76,7 +76,7 @@ function takesNothing({ name }: RemotePeer): UdpToolError {
 
 function failed({ name }: RemotePeer, offer: Offer): UdpToolError {
   return new UdpToolError('failed', `"${name}" could not take all of "${offer.name}".`, {
-    hint: 'Its "serve" says why. Run the same command again: it goes on where it stopped.',
+    hint: 'It is said there why. Push it again: it goes on where it stopped.',
   });
 }
 
@@ -88,6 +88,6 @@ function noAnswerAtAll({ name }: RemotePeer): UdpToolError {
 
 function noAnswer({ name }: RemotePeer): UdpToolError {
   return new UdpToolError('no-answer', `"${name}" does not answer any more.`, {
-    hint: 'Run the same command again: it goes on where it stopped.',
+    hint: 'Push it again: it goes on where it stopped.',
   });
 }

@@ -271,6 +271,23 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect(after.gui.webPort).toBe(webPort);
   });
 
+  test('who logged out comes in by a new link in the same tab, and by no old one', async () => {
+    await using desk = await Desk.open();
+    await using person = await chromium.person();
+    const { page } = person;
+    const link = desk.gui.newLink();
+    await page.goto(link);
+    await page.getByText('Live').waitFor();
+    expect(page.url()).toBe(`${desk.origin}/#/`); // nobody reads the token there
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await page.getByRole('heading', { name: 'Logged out' }).waitFor();
+    await page.goto(link);
+    await page.getByText('That link was used, or is too old').waitFor();
+    await page.goto(desk.gui.newLink());
+    await page.getByText('Live').waitFor();
+    expect(person.complaints).toEqual([]);
+  });
+
   test('a page that only looks shows all, and changes nothing', async () => {
     await using desk = await Desk.open({ isReadOnly: true });
     const pi = await desk.peer('pi');

@@ -9,7 +9,7 @@ import {
   UdpToolError,
 } from '../../index.ts';
 import type { Action, Input } from '../action.ts';
-import type { ConversationChangeView, ConversationView, MessageView } from '../api.ts';
+import type { ChatView, ConversationChangeView, ConversationView, MessageView } from '../api.ts';
 import type { Feature, MachineSlot } from '../feature.ts';
 import type { LiveHub, LiveLog, LiveMap } from '../live.ts';
 import type { Machine } from '../machine.ts';
@@ -21,6 +21,7 @@ const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 
 export class Chat implements Feature {
   readonly #slot: MachineSlot;
+  readonly #status: LiveMap<ChatView>;
   readonly #views: LiveMap<ConversationView>;
   readonly #changes: LiveLog<ConversationChangeView>;
   readonly #onTrouble: (text: string) => void;
@@ -32,6 +33,7 @@ export class Chat implements Feature {
 
   constructor(hub: LiveHub, slot: MachineSlot, onTrouble: (text: string) => void) {
     this.#slot = slot;
+    this.#status = hub.map('chat');
     this.#views = hub.map('conversations');
     this.#changes = hub.log('conversationChanges', { kept: 200, atOnce: 200 });
     this.#onTrouble = onTrouble;
@@ -90,6 +92,7 @@ export class Chat implements Feature {
     } catch (error) {
       if (!(error instanceof UdpToolError)) throw error;
       this.#failure = error; // the other pages do without
+      this.#status.set('now', { error: errorView(error) });
       return;
     }
     this.#conversations.onChange((peer, change) => {

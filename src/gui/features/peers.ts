@@ -22,6 +22,8 @@ const SEEKERS = 8;
 const SEEK_MS = 5_000;
 const SEEK_AGAIN_MS = 30_000;
 const PING_MS = 950;
+/** So many pings without an answer, one after the other, and it is not there. */
+const MISSES = 3;
 
 export class Peers implements Feature {
   readonly #slot: MachineSlot;
@@ -30,6 +32,7 @@ export class Peers implements Feature {
   readonly #commands: LiveMap<OwnCommandView>;
   readonly #isThere = new Map<string, boolean>();
   readonly #lastSeen = new Map<string, number>();
+  readonly #misses = new Map<string, number>();
   #isSeeking = false;
   /** One reading after the other: the last one shows. */
   #reading: Promise<void> = Promise.resolve();
@@ -128,12 +131,22 @@ export class Peers implements Feature {
       this.#saw(peer.name);
       return { roundTripMs };
     } catch {
+      if (!signal.aborted) this.#missed(peer.name);
       return { roundTripMs: null };
     }
   }
 
+  #missed(name: string): void {
+    const misses = (this.#misses.get(name) ?? 0) + 1;
+    this.#misses.set(name, misses);
+    if (misses < MISSES) return;
+    this.#isThere.set(name, false);
+    this.#show(name);
+  }
+
   #saw(name: string): void {
     this.#isThere.set(name, true);
+    this.#misses.delete(name);
     this.#lastSeen.set(name, Date.now());
     this.#show(name);
   }

@@ -55,7 +55,7 @@ export class Setup implements Feature {
       name: 'setup/make-key',
       run: async () => {
         await this.#options.store.createKeyPair();
-        await this.#options.onKey();
+        await this.#options.onKey().catch((error: unknown) => this.failed(error));
       },
     },
     { name: 'setup/pair', run: (input) => this.#pair(input.optionalText('ask', 256)) },
@@ -145,14 +145,12 @@ export class Setup implements Feature {
       onNews: (news) => show(told(news)),
       confirm: (question, signal) => this.#confirm(question, signal, show),
     })
-      .then(
-        async ({ name, publicKey, at }) => {
-          await onKey();
-          const peer = { name, publicKey: publicKey.toString(), ...(at !== undefined && { at }) };
-          show({ state: 'paired', peer });
-        },
-        (error: unknown) => show({ state: 'failed', error: errorView(error) }),
-      )
+      .then(async ({ name, publicKey, at }) => {
+        await onKey();
+        const peer = { name, publicKey: publicKey.toString(), ...(at !== undefined && { at }) };
+        show({ state: 'paired', peer });
+      })
+      .catch((error: unknown) => show({ state: 'failed', error: errorView(error) }))
       .finally(() => {
         this.#attempt = null;
         this.#answer = null;

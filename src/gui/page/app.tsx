@@ -1,7 +1,7 @@
 /** What is around every page: where one can go, and whether udp-tool is there. */
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
-import type { StatusView } from '../api.ts';
+import type { ErrorView, StatusView } from '../api.ts';
 import { AskPage } from './ask/ask-page.tsx';
 import { ChatPage, useUnread } from './chat/chat-page.tsx';
 import { DoctorPage } from './doctor/doctor-page.tsx';
@@ -31,7 +31,8 @@ const PAGES: readonly Page[] = [
   { path: 'this', title: 'This machine', show: () => <SetupPage /> },
 ];
 
-export function App(): JSX.Element {
+/** @param refusal why the link that was opened does not */
+export function App({ refusal }: { refusal: ErrorView | null }): JSX.Element {
   const connection = useConnection();
   const status = useMap<StatusView>('status').get('machine');
   const [path, ...rest] = useRoute();
@@ -54,7 +55,7 @@ export function App(): JSX.Element {
   useEffect(() => {
     document.title = `${unread + asked > 0 ? `(${unread + asked}) ` : ''}${title} · udp-tool`;
   }, [title, unread, asked]);
-  if (connection === 'logged-out') return <LoggedOut />;
+  if (connection === 'logged-out') return <LoggedOut refusal={refusal} />;
   return (
     <>
       <button type="button" class="skip" onClick={() => heading.current?.focus()}>
@@ -111,10 +112,11 @@ function ConnectionMark({ connection }: { connection: Connection }): JSX.Element
   );
 }
 
-function LoggedOut(): JSX.Element {
+function LoggedOut({ refusal }: { refusal: ErrorView | null }): JSX.Element {
   return (
     <main class="logged-out">
       <h1>Logged out</h1>
+      <Trouble error={refusal} />
       <p>
         Where <code>udp-tool gui</code> runs, press Enter for a new link, and open that.
       </p>

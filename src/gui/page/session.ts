@@ -52,10 +52,16 @@ async function post<Result>(
   return answer as Result;
 }
 
+/** Null where there is none: what is no token is a place in the page. */
+export function tokenInAddress(): string | null {
+  const text = location.hash.slice(1);
+  return text === '' || text.startsWith('/') ? null : text;
+}
+
 /** Takes the one-time token out of the address, where it has one, so that nobody reads it there. */
 export async function enter(): Promise<void> {
-  const token = location.hash.slice(1);
-  if (token === '' || token.startsWith('/')) return;
+  const token = tokenInAddress();
+  if (token === null) return;
   history.replaceState(null, '', '#/');
   const { pageKey } = await call<{ pageKey: string }>('enter', { token });
   localStorage.setItem(PAGE_KEY, pageKey);

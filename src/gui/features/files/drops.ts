@@ -88,7 +88,7 @@ export class Drops {
     await this.#remove(id);
   }
 
-  /** Whether that was dropped here; then it is gone. */
+  /** Of a path in a drop: all of that drop. What cannot be removed goes with the next start. */
   async removeAt(path: string): Promise<void> {
     const [id = ''] = path.startsWith(this.#dir + sep) ? path.slice(this.#dir.length + 1).split(sep) : [];
     if (id !== '') await this.#remove(id);
@@ -118,7 +118,7 @@ export class Drops {
 
   async #remove(id: string): Promise<void> {
     this.#drops.delete(id);
-    await rm(join(this.#dir, id), { recursive: true, force: true });
+    await rm(join(this.#dir, id), { recursive: true, force: true }).catch(() => {});
   }
 }
 

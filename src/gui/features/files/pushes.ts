@@ -42,7 +42,7 @@ export class Pushes implements Offers {
       const end = (): void => {
         if (!this.#pushes.delete(push)) return;
         this.#onEnd(path);
-        void shelf.close();
+        shelf.close().catch(() => {}); // what it leaves goes with the next shelf
       };
       const push = new Push(peer, offer, shelf, () => {
         this.#transfers.show(id);

@@ -63,7 +63,11 @@ export function AskPage({ peer }: { peer: string | undefined }): JSX.Element {
               </select>
             )}
           </Field>
-          <Commands key={chosen} peer={chosen} isBusy={task.isBusy} onAsk={ask} />
+          {names.includes(chosen) ? (
+            <Commands key={chosen} peer={chosen} isBusy={task.isBusy} onAsk={ask} />
+          ) : (
+            <p class="empty">There is no peer “{chosen}” that could be asked.</p>
+          )}
           <Trouble error={task.error} />
         </Card>
       </div>

@@ -1,7 +1,7 @@
 /** Conversations: what was written both ways, what waits until the peer is there, and what is new. */
 import { Component, type JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { ConversationView, MessageView, PeerView, StatusView } from '../../api.ts';
+import type { ChatView, ConversationView, MessageView, PeerView, StatusView } from '../../api.ts';
 import { useMap } from '../live.ts';
 import { href } from '../route.ts';
 import { call } from '../session.ts';
@@ -14,7 +14,9 @@ export function ChatPage({ peer }: { peer: string | undefined }): JSX.Element {
   const names = [...conversations.keys()].sort(
     (a, b) => lastAt(conversations.get(b)) - lastAt(conversations.get(a)) || (a < b ? -1 : 1),
   );
+  const failure = useMap<ChatView>('chat').get('now');
   const chosen = peer ?? names[0];
+  if (failure !== undefined) return <Trouble error={failure.error} />;
   if (chosen === undefined) return <p class="empty">No peer to write to yet.</p>;
   return (
     <div class="columns">
@@ -30,7 +32,11 @@ export function ChatPage({ peer }: { peer: string | undefined }): JSX.Element {
           ))}
         </ul>
       </Card>
-      <Conversation key={chosen} peer={chosen} view={conversations.get(chosen)} />
+      {conversations.has(chosen) ? (
+        <Conversation key={chosen} peer={chosen} view={conversations.get(chosen)} />
+      ) : (
+        <p class="empty">There is no peer “{chosen}”.</p>
+      )}
     </div>
   );
 }

@@ -9,6 +9,7 @@ import { Card, Field, Trouble, useTask } from '../ui/parts.tsx';
 
 export function DoctorPage({ peer }: { peer: string | undefined }): JSX.Element {
   const names = [...useMap<PeerView>('peers').keys()].sort();
+  const chosen = peer !== undefined && names.includes(peer) ? peer : undefined;
   return (
     <>
       <p>Looks at all that stands between this machine's keys and a peer's answer, in that order.</p>
@@ -17,7 +18,7 @@ export function DoctorPage({ peer }: { peer: string | undefined }): JSX.Element 
           <select
             {...ids}
             class="narrow"
-            value={peer ?? ''}
+            value={chosen ?? ''}
             onChange={({ currentTarget }) =>
               (location.hash =
                 currentTarget.value === '' ? href('doctor') : href('doctor', currentTarget.value))
@@ -32,7 +33,7 @@ export function DoctorPage({ peer }: { peer: string | undefined }): JSX.Element 
           </select>
         )}
       </Field>
-      <Examination key={peer ?? ''} peer={peer} />
+      <Examination key={chosen ?? ''} peer={chosen} />
     </>
   );
 }
