@@ -219,7 +219,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect(person.complaints).toEqual([]);
   });
 
-  test('a folder that is chosen is offered with what is in it, until it is removed', async () => {
+  test('a folder that is chosen, and a file that is dropped, are offered until they are removed', async () => {
     await using desk = await Desk.open();
     const album = join(desk.folder, 'album');
     await mkdir(join(album, 'inner'), { recursive: true });
@@ -236,6 +236,15 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await offered.getByRole('button', { name: 'Remove: album' }).click();
     await offered.getByText('Nothing yet.').waitFor();
     await expect.poll(() => readdir(dropped)).toEqual([]);
+
+    const transfer = await page.evaluateHandle(() => {
+      const dropped = new DataTransfer();
+      dropped.items.add(new File(['hello'], 'drop.txt'));
+      return dropped;
+    });
+    await page.dispatchEvent('.drop', 'drop', { dataTransfer: transfer });
+    await offered.getByRole('button', { name: 'Remove: drop.txt' }).click();
+    await offered.getByText('Nothing yet.').waitFor();
 
     await page.getByLabel(/Or where it is/).fill('album');
     await page.getByRole('button', { name: 'Offer it' }).click();

@@ -8,8 +8,14 @@ export interface Dropped {
 
 /** To be called while the event is handled: afterwards its items are gone. */
 export function droppedFrom({ items }: DataTransfer): Promise<Dropped[]> {
-  const entries = [...items].flatMap((item) => item.webkitGetAsEntry() ?? []);
-  return Promise.all(entries.map(async (entry) => ({ name: entry.name, files: await filesIn(entry, '') })));
+  return Promise.all([...items].flatMap((item) => droppedItem(item) ?? []));
+}
+
+function droppedItem(item: DataTransferItem): Promise<Dropped> | Dropped | null {
+  const entry = item.webkitGetAsEntry();
+  if (entry !== null) return filesIn(entry, '').then((files) => ({ name: entry.name, files }));
+  const file = item.getAsFile(); // of what is on no disk, such as a picture of another page
+  return file && { name: file.name, files: [{ path: '', file }] };
 }
 
 async function filesIn(entry: FileSystemEntry, path: string): Promise<{ path: string; file: File }[]> {
