@@ -8,6 +8,8 @@ export default defineConfig({
     maxWorkers: '100%',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What is waited for comes soon, but on a machine that has other things to do.
+    expect: { poll: { timeout: 15_000 } },
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary'] },
     projects: [
       { extends: true, test: { name: 'alone', include: [ALONE] } },

@@ -66,11 +66,14 @@ class Requests {
       };
       const settle = (finish: () => void): void => {
         clearTimeout(late);
+        signal.removeEventListener('abort', abort);
+        process.signal.removeEventListener('abort', restart);
         finish();
       };
+      const unknown = (): void =>
+        settle(() => fail(new UdpToolError('outcome-unknown', 'the other side restarted')));
+      const restart = (): void => travel(unknown);
       travel(() => {
-        const unknown = (): void =>
-          settle(() => fail(new UdpToolError('outcome-unknown', 'the other side restarted')));
         if (process !== this.#process) return unknown();
         const command = this.runner.command(this.mac, name);
         if (command === undefined) return settle(() => fail(new UdpToolError('unknown-command', 'unknown')));
@@ -80,7 +83,7 @@ class Requests {
         } catch (error) {
           return settle(() => fail(error));
         }
-        process.signal.addEventListener('abort', () => travel(unknown));
+        process.signal.addEventListener('abort', restart);
         this.runner.run(command, parsed, this.mac, (result) =>
           travel(() => settle(() => (result.ok ? done({ value: result.value }) : fail(result.error)))),
         );
