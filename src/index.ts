@@ -16,7 +16,7 @@ export { diskError } from './files/disk-error.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
 export type { ManifestEntry } from './files/manifest.ts';
 export { pathProblem } from './files/names.ts';
-export type { Offer } from './files/offer.ts';
+export { type Offer, offerFromCbor, offerToCbor } from './files/offer.ts';
 export { type AddOptions, type Shared, Shelf, type ShelfNews, type ShelfOptions } from './files/shelf.ts';
 export { StreamDownload } from './files/stream-download.ts';
 export type { Conflict } from './files/target.ts';

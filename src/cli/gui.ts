@@ -67,6 +67,7 @@ async function gui(options: GuiCliOptions): Promise<void> {
     idleMs: options.idle,
     assets: new URL('../gui/page/', import.meta.url),
     onTrouble: note,
+    onRunning: (addresses, isPortTaken) => tellRunning(addresses.map(formatAddress), isPortTaken, options),
   });
   const show = (): void => {
     const link = page.newLink();
@@ -77,9 +78,6 @@ async function gui(options: GuiCliOptions): Promise<void> {
     }
   };
   show();
-  const at = page.addresses.map(formatAddress);
-  if (options.json) json({ event: 'listening', at });
-  else if (at.length > 0) note(`Answers peers on ${at.join(' and ')}.`);
   if (!options.json) {
     note(
       `Enter shows a new one; Ctrl-C ends. From another machine, first: ssh -L ${page.webPort}:127.0.0.1:${page.webPort} HERE`,
@@ -89,6 +87,19 @@ async function gui(options: GuiCliOptions): Promise<void> {
   lines.on('line', show);
   await aborted(stop);
   lines.close();
+}
+
+function tellRunning(
+  at: readonly string[],
+  isPortTaken: boolean,
+  { port, json: asJson }: GuiCliOptions,
+): void {
+  if (asJson) json({ event: 'listening', at, portTaken: isPortTaken });
+  else if (isPortTaken)
+    note(
+      `Another udp-tool has port ${port} and answers peers; from here you can ask, on ${at.join(' and ')}.`,
+    );
+  else note(`Answers peers on ${at.join(' and ')}.`);
 }
 
 function minutes(text: string): number {

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../errors.ts';
 import { type KeyStore, unknownPeer } from '../keystore.ts';
 import type { PeerEntry } from '../peer-book.ts';
 import { noAddress } from '../remote-peer.ts';
+import { DEFAULT_PORT } from '../transport/resolve.ts';
 import { examinePeer } from './examine-peer.ts';
 import { type Finding, trouble } from './finding.ts';
 import { fromError, peerPaused, type Suggestion } from './suggestions.ts';
@@ -15,6 +16,8 @@ export interface ExamineOptions {
   /** How long to wait for each of them, in milliseconds; 5,000 if not given. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Where this machine serves; {@link DEFAULT_PORT} if not given. */
+  readonly port?: number;
   /** For tests: what this machine takes as the date, in milliseconds since 1970. */
   readonly date?: () => number;
 }
@@ -55,7 +58,7 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding 
     yield* notAsked(options.peer, 'unknown-peer', fromError(unknownPeer(options.peer)));
     return;
   }
-  yield* serverFindings();
+  yield* serverFindings(options.port ?? DEFAULT_PORT);
   yield { diagnosis: [] };
 }
 

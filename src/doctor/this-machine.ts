@@ -7,7 +7,6 @@ import type { PeerEntry } from '../peer-book.ts';
 import type { PeerOptions } from '../remote-peer.ts';
 import { interfaceAddresses } from '../transport/interfaces.ts';
 import { probePort } from '../transport/probe.ts';
-import { DEFAULT_PORT } from '../transport/resolve.ts';
 import { type Check, type Finding, ok, trouble } from './finding.ts';
 import { fromError } from './suggestions.ts';
 
@@ -95,7 +94,7 @@ export function clockFindings(now: number): Finding[] {
 }
 
 /** Of a machine that asks nobody: where others reach it, and whether it serves. */
-export async function* serverFindings(): AsyncGenerator<Finding> {
+export async function* serverFindings(port: number): AsyncGenerator<Finding> {
   yield ok('peer', 'No peer has an address: nobody is to be asked from here.');
   const own = interfaceAddresses();
   const outside = own.filter(({ internal }) => !internal);
@@ -108,13 +107,13 @@ export async function* serverFindings(): AsyncGenerator<Finding> {
   // Each of them, since "serve --host" may have chosen one.
   const results = await Promise.all(
     own.map(({ ip, interface: name }) =>
-      probePort({ ip: LINK_LOCAL.test(ip) ? `${ip}%${name}` : ip, port: DEFAULT_PORT }, OWN_ICMP_MS),
+      probePort({ ip: LINK_LOCAL.test(ip) ? `${ip}%${name}` : ip, port }, OWN_ICMP_MS),
     ),
   );
   yield results.includes('silent')
-    ? ok('serving', `Something listens on UDP port ${DEFAULT_PORT} of this machine.`)
+    ? ok('serving', `Something listens on UDP port ${port} of this machine.`)
     : trouble('serving', 'warning', {
-        text: `Nothing listens on UDP port ${DEFAULT_PORT} of this machine.`,
+        text: `Nothing listens on UDP port ${port} of this machine.`,
         checks: ['Here: udp-tool serve   (unless it runs on another port)'],
       });
 }

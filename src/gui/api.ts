@@ -89,10 +89,20 @@ export interface CommandView {
   readonly args: readonly ArgumentView[];
 }
 
-/** What `ask/run` answers. */
 export type AnswerView =
   | { readonly ok: true; readonly value: unknown; readonly roundTripMs: number; readonly tries: number }
   | { readonly ok: false; readonly error: ErrorView };
+
+/** `answers`, a log: what was asked, and what came of it. */
+export interface AskedView {
+  readonly id: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly peer: string;
+  readonly command: string;
+  readonly args: readonly (string | number | boolean | null)[];
+  readonly answer: AnswerView;
+}
 
 /** `watches`, by number. */
 export interface WatchView {
@@ -100,6 +110,7 @@ export interface WatchView {
   readonly peer: string;
   readonly command: string;
   readonly args: readonly unknown[];
+  readonly everyMs: number;
   readonly state: 'running' | 'silent' | 'ended';
   readonly count: number;
   readonly missed: number;
@@ -120,8 +131,9 @@ export interface PingView {
   readonly roundTripMs: number | null;
 }
 
-/** `conversations`, by the peer's name. */
+/** `conversations`, by the peer's name, or its key where it is trusted no more. */
 export interface ConversationView {
+  readonly isPeer: boolean;
   readonly count: number;
   readonly unread: number;
   /** Until the peer is there. */

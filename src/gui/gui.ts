@@ -26,6 +26,8 @@ export interface GuiOptions extends MachineOptions {
   readonly idleMs: number;
   /** Where this machine waits to be paired; the usual one if not given, 0 for any free one. */
   readonly pairingPort?: number;
+  /** This machine has a key, and answers peers there; or asks from there, where another program has the port. */
+  readonly onRunning?: (addresses: readonly Address[], isPortTaken: boolean) => void;
 }
 
 /** What a restart keeps, so that an open page goes on: nothing in it opens the door. */
@@ -71,6 +73,7 @@ export class Gui implements AsyncDisposable {
       if (slot.isFilled) return;
       const machine = await Machine.begin(options);
       slot.fill(machine);
+      options.onRunning?.(machine.endpoint.addresses, machine.isPortTaken);
       for (const feature of features) await feature.begin?.(machine);
     };
     // One after the other: the key may be made by two pages at once.

@@ -50,8 +50,8 @@ describe.concurrent('gui', () => {
     const pi = await lab.machine('pi');
     await mac.trust(pi);
     const program = start(mac, '--inbox', `${mac.home}/in`);
-    await linkOf(program);
     const { at } = await program.event('listening');
+    await linkOf(program);
     const keyPair = await pi.store.loadKeyPair();
     await using endpoint = await createEndpoint({
       keyPair,
@@ -60,6 +60,17 @@ describe.concurrent('gui', () => {
     });
     expect((await endpoint.peer('mac').request('lucky', [3, 3])).value).toBe(3);
     expect((await program.stop()).code).toBe(0);
+  });
+
+  test('asks from another port where serve has the one that peers know, and says so', async () => {
+    await using lab = await Lab.open();
+    const mac = await lab.machine('mac');
+    const { server, port } = await mac.serve();
+    const program = mac.start(`gui --no-lan --host ${LOOPBACK} --port ${port}`);
+    await program.shows(new RegExp(`Another udp-tool has port ${port}`), 'stderr');
+    await program.shows(/http:/, 'stderr');
+    expect((await program.stop('SIGINT')).code).toBe(0);
+    await server.stop();
   });
 
   test('has a port of its own refused in a sentence', async () => {

@@ -49,11 +49,12 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     };
     await look('first run');
     await page.getByRole('button', { name: /^Make the key/ }).click();
-    await page.getByRole('heading', { name: 'Peers', exact: true }).waitFor();
+    await page.getByRole('heading', { name: 'This machine', exact: true }).waitFor();
     await mac.trusts(pi, 'pi');
     await pi.trusts(mac, 'mac');
     await using other = await chromium.at(pi);
 
+    await go(page, 'Peers');
     await page.getByRole('link', { name: /^pi/ }).click();
     await page.getByText(/^median/).waitFor();
     await look('peers');

@@ -1,7 +1,7 @@
 /** Asking: a peer's commands, one of them run, or watched. */
-import { type CborValue, jsonSafe, readHelp, UdpToolError } from '../../index.ts';
+import { type CborValue, jsonSafe, type RemotePeer, readHelp, UdpToolError } from '../../index.ts';
 import type { Action, Input } from '../action.ts';
-import type { AnswerView, CommandView, WatchValueView, WatchView } from '../api.ts';
+import type { AnswerView, AskedView, CommandView, WatchValueView, WatchView } from '../api.ts';
 import type { Feature, MachineSlot } from '../feature.ts';
 import type { LiveHub, LiveLog, LiveMap } from '../live.ts';
 import { errorView } from './errors.ts';
@@ -9,9 +9,12 @@ import { errorView } from './errors.ts';
 const MAX_WATCHES = 32;
 const MAX_ARGUMENTS = 32;
 const MAX_SHOWN_CHARACTERS = 2_000;
+/** Of an answer, which is shown alone. */
+const MAX_ANSWER_CHARACTERS = 100_000;
 
 export class Ask implements Feature {
   readonly #slot: MachineSlot;
+  readonly #answers: LiveLog<AskedView>;
   readonly #watches: LiveMap<WatchView>;
   readonly #values: LiveLog<WatchValueView>;
   readonly #running = new Map<number, AbortController>();
@@ -19,6 +22,7 @@ export class Ask implements Feature {
 
   constructor(hub: LiveHub, slot: MachineSlot) {
     this.#slot = slot;
+    this.#answers = hub.log('answers', { kept: 100, atOnce: 100 });
     this.#watches = hub.map('watches');
     this.#values = hub.log('watchValues', { kept: 2_000, atOnce: 100 });
   }
@@ -46,12 +50,27 @@ export class Ask implements Feature {
     return { commands: jsonSafe(commands as unknown as CborValue) as unknown as CommandView[] };
   }
 
-  async #run(input: Input, signal: AbortSignal): Promise<AnswerView> {
+  /** What comes of it is in the log, which every page shows, also one that comes later. */
+  async #run(input: Input, signal: AbortSignal): Promise<void> {
     const peer = this.#slot.machine.endpoint.peer(input.text('peer', 64));
+    const command = input.text('command', 64);
+    const args = argumentsIn(input);
+    const at = Date.now();
+    const answer = await this.#answer(peer, command, args, signal);
+    const id = this.#nextId++;
+    const asked = { peer: peer.name, command, args: args.map((arg) => arg ?? null) as AskedView['args'] };
+    this.#answers.add(() => ({ id, at, ...asked, answer }));
+  }
+
+  async #answer(
+    peer: RemotePeer,
+    command: string,
+    args: readonly CborValue[],
+    signal: AbortSignal,
+  ): Promise<AnswerView> {
     try {
-      const answer = await peer.request(input.text('command', 64), argumentsIn(input), { signal });
-      const { value, roundTripMs, tries } = answer;
-      return { ok: true, value: jsonSafe(value), roundTripMs, tries };
+      const { value, roundTripMs, tries } = await peer.request(command, args, { signal });
+      return { ok: true, value: shown(value, MAX_ANSWER_CHARACTERS), roundTripMs, tries };
     } catch (error) {
       return { ok: false, error: errorView(error) };
     }
@@ -77,6 +96,7 @@ export class Ask implements Feature {
       peer: peer.name,
       command,
       args: jsonSafe(args) as unknown[],
+      everyMs,
       state: 'running',
       count: 0,
       missed: 0,
@@ -90,7 +110,7 @@ export class Ask implements Feature {
       for await (const event of peer.watch(command, args, { everyMs, signal: stop.signal })) {
         switch (event.type) {
           case 'value':
-            this.#values.add(() => ({ id, at: Date.now(), value: shown(event.value) }));
+            this.#values.add(() => ({ id, at: Date.now(), value: shown(event.value, MAX_SHOWN_CHARACTERS) }));
             view = withoutError(view);
             show({ state: 'running', count: view.count + 1 });
             break;
@@ -125,10 +145,10 @@ function withoutError({ error: _, ...view }: WatchView): WatchView {
 }
 
 /** Thousands are kept: of long ones the beginning. */
-function shown(value: CborValue): unknown {
+function shown(value: CborValue, maxCharacters: number): unknown {
   const safe = jsonSafe(value);
   const text = JSON.stringify(safe);
-  return text.length <= MAX_SHOWN_CHARACTERS ? safe : `${text.slice(0, MAX_SHOWN_CHARACTERS)} …`;
+  return text.length <= maxCharacters ? safe : `${text.slice(0, maxCharacters)} …`;
 }
 
 /** JSON has fewer kinds of values than CBOR, and all of them are CBOR's too. */

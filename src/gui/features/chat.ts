@@ -4,7 +4,7 @@ import {
   type ConversationChange,
   Conversations,
   keepFetching,
-  type PublicKey,
+  PublicKey,
   type RemotePeer,
   UdpToolError,
 } from '../../index.ts';
@@ -27,6 +27,8 @@ export class Chat implements Feature {
   readonly #onTrouble: (text: string) => void;
   /** Of peers whose mail is fetched. */
   readonly #fetching = new Set<RemotePeer>();
+  /** Of the peer book, by public key as text. */
+  #names: ReadonlyMap<string, string> = new Map();
   #conversations: Conversations | null = null;
   /** Why there are none. */
   #failure: UdpToolError | null = null;
@@ -43,7 +45,8 @@ export class Chat implements Feature {
     {
       name: 'chat/send',
       run: async (input) => {
-        await this.#open.send(this.#key(input), input.text('text', MAX_TEXT_CHARACTERS));
+        const peer = this.#slot.machine.endpoint.peer(input.text('peer', 64));
+        await this.#open.send(peer.publicKey, input.text('text', MAX_TEXT_CHARACTERS));
       },
     },
     {
@@ -97,19 +100,16 @@ export class Chat implements Feature {
     }
     this.#conversations.onChange((peer, change) => {
       void this.#show(peer);
-      const name = this.#nameOf(peer);
-      if (name !== undefined) this.#changes.add(() => changeView(name, change));
+      this.#changes.add(() => changeView(this.#nameOf(peer), change));
     });
-    const begin = (): void => {
-      for (const name of this.#views.keys())
-        if (!machine.endpoint.peers.some((peer) => peer.name === name)) this.#views.delete(name);
-      for (const peer of machine.endpoint.peers) {
-        void this.#show(peer.publicKey);
-        void this.#fetch(peer, signal);
-      }
+    const follow = (): void => {
+      void this.#showAll();
+      for (const peer of machine.endpoint.peers) void this.#fetch(peer, signal);
     };
-    machine.onBook.add(begin);
-    begin();
+    machine.onBook.add(follow);
+    // Also what becomes of a paused peer, of which the endpoint knows nothing.
+    machine.store.watch(() => void this.#showAll(), signal);
+    follow();
   }
 
   async end(): Promise<void> {
@@ -125,14 +125,30 @@ export class Chat implements Feature {
     this.#fetching.delete(peer);
   }
 
+  /** Also with peers that are paused; and with those that are trusted no more, where something was written. */
+  async #showAll(): Promise<void> {
+    const entries = await this.#slot.machine.store.peers().catch(() => null);
+    if (entries === null) return; // whoever follows the book says why
+    this.#names = new Map(entries.map(({ name, publicKey }) => [publicKey.toString(), name]));
+    const written = await this.#open.peers().catch(() => []);
+    const keys = new Map(
+      [...entries.map(({ publicKey }) => publicKey), ...written].map((key) => [key.toString(), key]),
+    );
+    const names = [...keys.values()].map((key) => this.#nameOf(key));
+    for (const name of this.#views.keys()) if (!names.includes(name)) this.#views.delete(name);
+    await Promise.all([...keys.values()].map((key) => this.#show(key)));
+  }
+
   async #show(peer: PublicKey): Promise<void> {
     const name = this.#nameOf(peer);
-    if (name === undefined) return;
+    const isPeer = this.#names.has(peer.toString());
     try {
       const { count, unread, waiting, last } = await this.#open.summary(peer);
-      this.#views.set(name, { count, unread, waiting, ...(last && { last: messageView(last) }) });
+      if (!isPeer && count === 0) this.#views.delete(name);
+      else
+        this.#views.set(name, { isPeer, count, unread, waiting, ...(last && { last: messageView(last) }) });
     } catch (error) {
-      this.#views.set(name, { count: 0, unread: 0, waiting: 0, error: errorView(error) });
+      this.#views.set(name, { isPeer, count: 0, unread: 0, waiting: 0, error: errorView(error) });
     }
   }
 
@@ -143,12 +159,18 @@ export class Chat implements Feature {
     throw new UdpToolError('key-missing', 'This machine has no key yet.');
   }
 
+  /** Of a name in the peer book, or a key as text. @throws UdpToolError `unknown-peer`, `bad-key` */
   #key(input: Input): PublicKey {
-    return this.#slot.machine.endpoint.peer(input.text('peer', 64)).publicKey;
+    const text = input.text('peer', 128);
+    for (const [key, name] of this.#names) if (name === text) return PublicKey.parse(key);
+    if (text.startsWith('udp1')) return PublicKey.parse(text);
+    throw new UdpToolError('unknown-peer', `No peer is called "${text}".`);
   }
 
-  #nameOf(key: PublicKey): string | undefined {
-    return this.#slot.machine.endpoint.peers.find(({ publicKey }) => publicKey.equals(key))?.name;
+  /** Where there is none, the key as text, which no name is as long as. */
+  #nameOf(peer: PublicKey): string {
+    const key = peer.toString();
+    return this.#names.get(key) ?? key;
   }
 }
 

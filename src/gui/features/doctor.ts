@@ -3,12 +3,18 @@ import { examine, type KeyStore, type Suggestion } from '../../index.ts';
 import type { Action, Input } from '../action.ts';
 import type { ExaminationView, SuggestionView } from '../api.ts';
 import type { Feature } from '../feature.ts';
+import type { Machine } from '../machine.ts';
 
 export class Doctor implements Feature {
   readonly #store: KeyStore;
+  #port: number | undefined;
 
   constructor(store: KeyStore) {
     this.#store = store;
+  }
+
+  begin({ endpoint }: Machine): void {
+    this.#port = endpoint.addresses[0]?.port;
   }
 
   readonly actions: readonly Action[] = [
@@ -23,7 +29,13 @@ export class Doctor implements Feature {
     const peer = input.optionalText('peer', 64);
     const findings: ExaminationView['findings'][number][] = [];
     const diagnoses: ExaminationView['diagnoses'][number][] = [];
-    for await (const item of examine({ store: this.#store, signal, ...(peer !== undefined && { peer }) })) {
+    const options = {
+      store: this.#store,
+      signal,
+      ...(this.#port !== undefined && { port: this.#port }),
+      ...(peer !== undefined && { peer }),
+    };
+    for await (const item of examine(options)) {
       if (!('diagnosis' in item)) {
         findings.push(item);
         continue;

@@ -11,7 +11,6 @@ import {
   offersOf,
   type RemotePeer,
   serveFiles,
-  Transfer,
   UdpToolError,
   Uploads,
 } from '../../index.ts';
@@ -22,10 +21,11 @@ import type { LiveHub, LiveMap } from '../live.ts';
 import type { Machine } from '../machine.ts';
 import { errorView } from './errors.ts';
 import { Drops } from './files/drops.ts';
+import { Gets, type GetsOptions } from './files/gets.ts';
 import { Incoming } from './files/incoming.ts';
 import { Pushes } from './files/pushes.ts';
 import { Shared } from './files/shared.ts';
-import { movingGet, Transfers } from './files/transfers.ts';
+import { Transfers } from './files/transfers.ts';
 import { offerView } from './files/views.ts';
 
 const LOOK_MS = 5_000;
@@ -41,8 +41,9 @@ interface Running {
   readonly shared: Shared;
   readonly pushes: Pushes;
   readonly drops: Drops;
-  /** Null where there is nowhere to put what comes. */
+  /** Null, both, where there is nowhere to put what comes. */
   readonly incoming: Incoming | null;
+  readonly gets: Gets | null;
 }
 
 export class Files implements Feature {
@@ -102,7 +103,7 @@ export class Files implements Feature {
     { name: 'files/share-drop', run: (input) => this.#shareDrop(input) },
     { name: 'files/push-drop', run: (input) => this.#pushDrop(input) },
     { name: 'files/look', isRead: true, run: (_input, signal) => this.#look(signal) },
-    { name: 'files/get', run: (input) => this.#get(input) },
+    { name: 'files/get', run: (input, signal) => this.#get(input, signal) },
     {
       name: 'transfers/contents',
       isRead: true,
@@ -113,7 +114,12 @@ export class Files implements Feature {
       run: (input) => this.#receiving.answer(idIn(input), input.flag('isTaken')),
     },
     { name: 'transfers/pause', run: (input) => void this.#transfers.get(idIn(input)).pause?.() },
-    { name: 'transfers/resume', run: (input) => void this.#transfers.get(idIn(input)).resume?.() },
+    {
+      name: 'transfers/resume',
+      run: async (input) => {
+        await this.#transfers.get(idIn(input)).resume?.();
+      },
+    },
     {
       name: 'transfers/cancel',
       run: async (input) => {
@@ -145,7 +151,9 @@ export class Files implements Feature {
       await drops.clear(shared.paths);
       const pushes = new Pushes(this.#transfers, stateDir, (path) => void drops.removeAt(path));
       const incoming = await this.#receive(machine);
-      this.#running = { machine, shared, pushes, drops, incoming };
+      const gets = incoming && new Gets(this.#getsOptions(machine));
+      await gets?.restore();
+      this.#running = { machine, shared, pushes, drops, incoming, gets };
     } catch (error) {
       if (!(error instanceof UdpToolError)) throw error;
       this.#failure = error; // the other pages do without
@@ -167,8 +175,19 @@ export class Files implements Feature {
   }
 
   async end(): Promise<void> {
+    await this.#running?.gets?.close();
     await this.#running?.pushes.close();
     await this.#running?.shared.close();
+  }
+
+  #getsOptions({ stateDir, inbox, signal }: Machine): GetsOptions {
+    return {
+      stateDir,
+      inbox,
+      transfers: this.#transfers,
+      holders: (offer) => holdersOf(this.#lists, offer),
+      look: () => this.#look(signal),
+    };
   }
 
   async #receive(machine: Machine): Promise<Incoming | null> {
@@ -231,25 +250,14 @@ export class Files implements Feature {
     };
   }
 
-  /** Into the inbox, beside what has its name there. */
-  #get(input: Input): void {
-    const { machine, incoming } = this.#open;
-    const found = this.#found.get(input.text('key', 1_024));
+  async #get(input: Input, signal: AbortSignal): Promise<void> {
+    const { machine, gets } = this.#open;
+    if (gets === null) throw new UdpToolError('no-permission', `Nothing can be put into ${machine.inbox}.`);
+    const key = input.text('key', 1_024);
+    if (!this.#found.has(key)) await this.#look(signal); // the page knows it of before a restart
+    const found = this.#found.get(key);
     if (found === undefined) throw new UdpToolError('not-offered', 'Nobody offers that any more.');
-    if (incoming === null)
-      throw new UdpToolError('no-permission', `Nothing can be put into ${machine.inbox}.`);
-    const { offer } = found;
-    const transfer = new Transfer({
-      offer,
-      into: machine.inbox,
-      conflict: 'rename',
-      holders: () => holdersOf(this.#lists, offer),
-      now: () => performance.now(),
-      onChange: () => this.#transfers.show(id),
-    });
-    const id = this.#transfers.add(movingGet(transfer));
-    machine.signal.addEventListener('abort', () => void transfer.pause(), { once: true });
-    void transfer.start();
+    gets.begin(found.offer);
   }
 
   #showUploads(uploads: Uploads): void {

@@ -20,7 +20,7 @@ import type { Machine } from '../machine.ts';
 /** Peers that are looked for at once. */
 const SEEKERS = 8;
 const SEEK_MS = 5_000;
-const SEEK_AGAIN_MS = 30_000;
+const SEEK_AGAIN_MS = 10_000;
 const PING_MS = 950;
 /** So many pings without an answer, one after the other, and it is not there. */
 const MISSES = 3;

@@ -58,7 +58,10 @@ export class Setup implements Feature {
         await this.#options.onKey().catch((error: unknown) => this.failed(error));
       },
     },
-    { name: 'setup/pair', run: (input) => this.#pair(input.optionalText('ask', 256)) },
+    {
+      name: 'setup/pair',
+      run: (input) => this.#pair(input.optionalText('ask', 256), input.optionalText('name', 64)),
+    },
     {
       name: 'setup/answer',
       run: (input) => {
@@ -123,7 +126,7 @@ export class Setup implements Feature {
   }
 
   /** Begins an attempt; how it goes is shown. @throws UdpToolError `busy` */
-  #pair(ask: string | undefined): void {
+  #pair(ask: string | undefined, name: string | undefined): void {
     if (this.#attempt !== null)
       throw new UdpToolError('busy', 'An attempt to pair goes on already.', { hint: 'End that first.' });
     const attempt = new AbortController();
@@ -139,6 +142,7 @@ export class Setup implements Feature {
     pair({
       store,
       ...(ask !== undefined && { ask }),
+      ...(name !== undefined && { name }),
       ...(at !== undefined && { at }),
       ...(pairingPort !== undefined && { port: pairingPort }),
       signal: attempt.signal,

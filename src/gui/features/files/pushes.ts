@@ -131,7 +131,7 @@ class Push {
   }
 
   get isOver(): boolean {
-    return !this.isRunning && this.state !== 'failed';
+    return this.state === 'done' || this.state === 'cancelled';
   }
 
   get bytesPerSecond(): number {

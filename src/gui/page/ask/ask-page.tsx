@@ -1,9 +1,9 @@
 /** A peer's commands: a form made from what its `help` says, the answer, and values as they come. */
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type {
-  AnswerView,
   ArgumentView,
+  AskedView,
   CommandView,
   ErrorView,
   PeerView,
@@ -14,37 +14,21 @@ import type {
 import { useLog, useMap } from '../live.ts';
 import { href } from '../route.ts';
 import { call } from '../session.ts';
-import { Chart } from '../ui/chart.tsx';
+import { Chart, type Point } from '../ui/chart.tsx';
 import { clockTime, ms } from '../ui/format.ts';
 import { Card, Field, Trouble, useTask, ValueText } from '../ui/parts.tsx';
 
-interface Asked {
-  readonly id: number;
-  readonly at: number;
-  readonly peer: string;
-  readonly command: string;
-  readonly args: readonly Argument[];
-  readonly answer: AnswerView;
-}
-
-type Argument = string | number | boolean | null;
+type Argument = AskedView['args'][number];
 
 const HISTORY = 100;
-let nextAsked = 1;
 
 export function AskPage({ peer }: { peer: string | undefined }): JSX.Element {
   const peers = useMap<PeerView>('peers');
   const names = [...peers.values()].filter(({ isPaused }) => !isPaused).map(({ name }) => name);
   const chosen = peer ?? names[0];
-  const [history, setHistory] = useState<readonly Asked[]>([]);
   const task = useTask();
   const ask = (name: string, command: string, args: readonly Argument[]): Promise<boolean> =>
-    task.run(async () => {
-      const at = Date.now();
-      const answer = await call<AnswerView>('ask/run', { peer: name, command, args });
-      const asked = { id: nextAsked++, at, peer: name, command, args, answer };
-      setHistory((before) => [asked, ...before].slice(0, HISTORY));
-    });
+    task.run(() => call('ask/run', { peer: name, command, args }));
   if (chosen === undefined) return <p class="empty">No peer to ask yet.</p>;
   return (
     <div class="columns">
@@ -73,7 +57,7 @@ export function AskPage({ peer }: { peer: string | undefined }): JSX.Element {
       </div>
       <div>
         <Watches />
-        <History history={history} onAgain={ask} isBusy={task.isBusy} />
+        <History onAgain={ask} isBusy={task.isBusy} />
       </div>
     </div>
   );
@@ -105,9 +89,14 @@ function Commands({ peer, isBusy, onAsk }: CommandsProps): JSX.Element {
     return (
       <>
         <Trouble error={error} />
-        <button type="button" onClick={() => setAsked(asked + 1)}>
-          Try again
-        </button>
+        <div class="row">
+          <button type="button" onClick={() => setAsked(asked + 1)}>
+            Try again
+          </button>
+          <a class="button" href={href('doctor', peer)}>
+            Examine {peer}
+          </a>
+        </div>
       </>
     );
   if (commands === null) return <p role="status">Asking {peer} what it offers …</p>;
@@ -124,6 +113,9 @@ function Commands({ peer, isBusy, onAsk }: CommandsProps): JSX.Element {
           </select>
         )}
       </Field>
+      <button type="button" class="quiet" onClick={() => setAsked(asked + 1)}>
+        See whether there are others by now
+      </button>
       <CommandForm key={command.name} peer={peer} command={command} isBusy={isBusy} onAsk={onAsk} />
     </>
   );
@@ -141,6 +133,7 @@ function CommandForm({
     ),
   );
   const [every, setEvery] = useState('1');
+  const seconds = useRef<HTMLInputElement>(null);
   const watching = useTask();
   const isReadOnly = useMap<StatusView>('status').get('machine')?.isReadOnly === true;
   const args = (): Argument[] => argumentsOf(command.args, texts);
@@ -169,6 +162,8 @@ function CommandForm({
           {(ids) => (
             <input
               {...ids}
+              ref={seconds}
+              required
               type="number"
               min="0.01"
               max="86400"
@@ -181,11 +176,12 @@ function CommandForm({
         <button
           type="button"
           disabled={watching.isBusy || isReadOnly}
-          onClick={() =>
+          onClick={() => {
+            if (seconds.current?.reportValidity() !== true) return;
             void watching.run(() =>
               call('ask/watch', { peer, command: command.name, args: args(), everyMs: Number(every) * 1000 }),
-            )
-          }
+            );
+          }}
         >
           Watch
         </button>
@@ -258,14 +254,13 @@ function argumentsOf(specs: readonly ArgumentView[], texts: Readonly<Record<stri
 }
 
 function History({
-  history,
   onAgain,
   isBusy,
 }: {
-  history: readonly Asked[];
   onAgain: (peer: string, command: string, args: readonly Argument[]) => void;
   isBusy: boolean;
 }): JSX.Element {
+  const history = useLog<AskedView>('answers').entries.slice(-HISTORY).reverse();
   return (
     <Card title="Answers">
       <div aria-live="polite">
@@ -319,6 +314,20 @@ function Watches(): JSX.Element | null {
   );
 }
 
+/** Later than that, in times of what was asked for, something is missing between two values. */
+const LATE = 3;
+const LEAST_GAP_MS = 2_000;
+
+/** No line is drawn where nothing was heard. */
+function withGaps(values: readonly WatchValueView[], everyMs: number): Point[] {
+  const gapMs = Math.max(LATE * everyMs, LEAST_GAP_MS);
+  return values.flatMap(({ at, value }, i) => {
+    const before = values[i - 1]?.at;
+    const point = { at, value: value as number };
+    return before !== undefined && at - before > gapMs ? [{ at: before + 1, value: null }, point] : [point];
+  });
+}
+
 const STATES = { running: 'live', silent: 'nothing is heard; still asking', ended: 'ended' } as const;
 
 function Watched({ watch, values }: { watch: WatchView; values: readonly WatchValueView[] }): JSX.Element {
@@ -334,7 +343,7 @@ function Watched({ watch, values }: { watch: WatchView; values: readonly WatchVa
       </p>
       {isNumeric && (
         <Chart
-          points={values.map(({ at, value }) => ({ at, value: value as number }))}
+          points={withGaps(values, watch.everyMs)}
           unit=""
           label={`${what} of ${watch.peer}: ${String(latest?.value)} at last`}
         />
@@ -346,7 +355,7 @@ function Watched({ watch, values }: { watch: WatchView; values: readonly WatchVa
         disabled={task.isBusy}
         onClick={() => void task.run(() => call('ask/unwatch', { id: watch.id }))}
       >
-        Stop watching
+        {watch.state === 'ended' ? 'Clear' : 'Stop watching'}
       </button>
       <Trouble error={task.error} />
     </Card>

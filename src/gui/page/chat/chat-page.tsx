@@ -5,7 +5,7 @@ import type { ChatView, ConversationView, MessageView, PeerView, StatusView } fr
 import { useMap } from '../live.ts';
 import { href } from '../route.ts';
 import { call } from '../session.ts';
-import { day, timeOfDay } from '../ui/format.ts';
+import { day, shortKey, timeOfDay } from '../ui/format.ts';
 import { Card, Confirmed, Field, Trouble, useTask } from '../ui/parts.tsx';
 import { useConversation } from './conversation.ts';
 
@@ -35,7 +35,7 @@ export function ChatPage({ peer }: { peer: string | undefined }): JSX.Element {
       {conversations.has(chosen) ? (
         <Conversation key={chosen} peer={chosen} view={conversations.get(chosen)} />
       ) : (
-        <p class="empty">There is no peer “{chosen}”.</p>
+        <p class="empty">There is no such conversation.</p>
       )}
     </div>
   );
@@ -66,7 +66,7 @@ function ConversationRow({
   return (
     <li>
       <a href={href('chat', name)} aria-current={isChosen ? 'true' : undefined} class="row">
-        <strong>{name}</strong>
+        <strong>{conversation.isPeer ? name : shortKey(name)}</strong>
         <span class="soft one-line">{last?.text.slice(0, 100)}</span>
         {waiting > 0 && <span class="soft">{waiting} waiting</span>}
         {unread > 0 && <span class="count">{unread} new</span>}
@@ -77,19 +77,22 @@ function ConversationRow({
 
 function Conversation({ peer, view }: { peer: string; view: ConversationView | undefined }): JSX.Element {
   const isReadOnly = useMap<StatusView>('status').get('machine')?.isReadOnly === true;
-  const isThere = useMap<PeerView>('peers').get(peer)?.isThere;
+  const { isThere, isPaused } = useMap<PeerView>('peers').get(peer) ?? {};
+  const isPeer = view?.isPeer === true;
   const { messages, hasOlder, error, loadOlder } = useConversation(peer);
   const task = useTask();
   useReading(peer, messages, isReadOnly);
   return (
-    <Card title={peer}>
+    <Card title={isPeer ? peer : shortKey(peer)}>
       <Trouble error={error ?? view?.error} />
       <Messages messages={messages} hasOlder={hasOlder === true} onOlder={loadOlder} />
       {hasOlder === false && messages.length === 0 && <p class="empty">Nothing was written yet.</p>}
-      {isThere === false && (
+      {!isPeer && <p class="hint">This machine is trusted no more.</p>}
+      {isPaused && <p class="hint">{peer} is paused.</p>}
+      {isThere === false && !isPaused && (
         <p class="hint">{peer} is not there. What you write waits here, sealed, until it is.</p>
       )}
-      {!isReadOnly && <Writer peer={peer} />}
+      {isPeer && !isPaused && !isReadOnly && <Writer peer={peer} />}
       <div class="row">
         {(view?.waiting ?? 0) > 0 && (
           <Confirmed
@@ -102,7 +105,7 @@ function Conversation({ peer, view }: { peer: string; view: ConversationView | u
         {messages.length > 0 && (
           <Confirmed
             label="Forget this conversation"
-            question={`Delete here all that was written with ${peer}? What waits is still sent. ${peer} keeps its own copy.`}
+            question={`Delete here all that was written with ${isPeer ? peer : 'it'}? What waits is still sent. The other machine keeps its own copy.`}
             isDisabled={isReadOnly}
             onYes={() => void task.run(() => call('chat/forget', { peer }))}
           />

@@ -58,7 +58,7 @@ export function TransferList(): JSX.Element {
             <span class="soft">by {peer}</span>
             <span class="spacer" />
             <span class="soft number">
-              {bytes(servedBytes)}
+              {bytes(servedBytes)} of {bytes(offer.size)}
               {bytesPerSecond > 0 && `, ${bytes(bytesPerSecond)}/s`}
             </span>
           </p>
@@ -146,7 +146,7 @@ const STATES: Record<TransferView['state'], string> = {
   done: 'done',
   refused: 'refused',
   failed: 'failed',
-  cancelled: 'stopped',
+  cancelled: 'stopped, and nothing of it kept',
 };
 
 const ARROWS = { get: '↓', incoming: '↓', push: '↑' } as const;
@@ -157,6 +157,7 @@ function Transfer({ transfer, isReadOnly }: { transfer: TransferView; isReadOnly
   const task = useTask();
   const act = (name: string): void => void task.run(() => call(`transfers/${name}`, { id }));
   const part = offer.size === 0 ? Number(state === 'done') : Math.min(1, doneBytes / offer.size);
+  const canAgain = (state === 'failed' && kind !== 'incoming') || (state === 'refused' && kind === 'push');
   const label = `${offer.name} ${WAYS[kind]} ${peers.join(', ')}`;
   const button = (name: string, text: string): JSX.Element => (
     <button
@@ -180,7 +181,7 @@ function Transfer({ transfer, isReadOnly }: { transfer: TransferView; isReadOnly
         <span class="spacer" />
         {(state === 'running' || state === 'hashing') && kind !== 'push' && button('pause', 'Pause')}
         {state === 'paused' && button('resume', 'Resume')}
-        {state === 'failed' && kind !== 'incoming' && button('resume', 'Try again')}
+        {canAgain && button('resume', 'Try again')}
         {!OVER.includes(state) && state !== 'failed' && button('cancel', 'Stop')}
         {(OVER.includes(state) || state === 'failed') && button('forget', 'Clear')}
       </div>

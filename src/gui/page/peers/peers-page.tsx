@@ -43,7 +43,15 @@ function PeerList({
     () => [...peers.keys()].filter((name) => name.toLowerCase().includes(filter.toLowerCase())).sort(),
     [peers, filter],
   );
-  if (peers.size === 0) return <p class="empty">No peers yet. Pair with one, or paste its line below.</p>;
+  if (peers.size === 0)
+    return (
+      <Card title="No peers yet">
+        <p>Both machines trust each other once you have compared six digits:</p>
+        <a class="button" href={href('this')}>
+          Pair with another machine
+        </a>
+      </Card>
+    );
   return (
     <Card title={`${peers.size} ${peers.size === 1 ? 'peer' : 'peers'}`}>
       {peers.size > 10 && (
@@ -93,10 +101,11 @@ function presence({ isPaused, isThere }: PeerView): string {
 
 const WAYS = { direct: 'direct', lan: 'local network', punched: 'punched', relayed: 'relayed' } as const;
 
-function wayTo({ isPaused, isThere, path }: PeerView): string {
+function wayTo({ at, isPaused, isThere, path }: PeerView): string {
   if (isPaused) return 'paused';
   if (isThere === false) return 'not there';
-  if (path === null) return isThere === null ? 'looking' : 'asks only';
+  if (path === null && isThere !== null) return at === undefined ? 'asks only' : 'was here';
+  if (path === null) return 'looking';
   return path.via === undefined ? WAYS[path.kind] : `${WAYS[path.kind]} by ${path.via}`;
 }
 
@@ -258,8 +267,8 @@ function AddPeer(): JSX.Element | null {
   return (
     <Card title="Add a peer">
       <p>
-        Easiest is to <a href={href('this')}>pair</a>. Or read the code that the other machine shows, or paste
-        its line:
+        Easiest is to <a href={href('this')}>pair with it</a>. Or read the code that the other machine shows,
+        or paste its line:
       </p>
       <ReadQr onRead={setLine} />
       <form onSubmit={add}>

@@ -1,5 +1,5 @@
 /** This machine: its key, and how another gets to know it; at first, how it gets one. */
-import type { JSX } from 'preact';
+import { Fragment, type JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { PairingView, StatusView } from '../../api.ts';
 import { useMap } from '../live.ts';
@@ -16,9 +16,11 @@ export function SetupPage(): JSX.Element | null {
       <div>
         {status.publicKey === undefined ? <MakeKey status={status} /> : <ThisMachine status={status} />}
       </div>
-      <div>
-        <Pairing />
-      </div>
+      {status.publicKey !== undefined && (
+        <div>
+          <Pairing />
+        </div>
+      )}
     </div>
   );
 }
@@ -35,7 +37,12 @@ function MakeKey({ status }: { status: StatusView }): JSX.Element {
         type="button"
         class="primary"
         disabled={task.isBusy || status.isReadOnly}
-        onClick={() => void task.run(() => call('setup/make-key'))}
+        onClick={() =>
+          void task.run(async () => {
+            await call('setup/make-key');
+            location.hash = href('this'); // where it gets to know others
+          })
+        }
       >
         Make the key of {status.name}
       </button>
@@ -63,11 +70,24 @@ function ThisMachine({ status }: { status: StatusView }): JSX.Element {
       <h3>To be trusted by another machine without pairing</h3>
       <p>Paste there the line with the address that it reaches, or scan the code:</p>
       {status.addLines.map((line) => (
-        <CopyLine key={line} text={line} label="Line for the other machine" />
+        <Fragment key={line}>
+          <p class="hint">{reachedAt(line)}:</p>
+          <CopyLine text={line} label={`Line for the other machine, ${reachedAt(line)}`} />
+        </Fragment>
       ))}
-      {first !== undefined && <QrCode text={first} label={`QR code of: ${first}`} />}
+      {first !== undefined && (
+        <>
+          <QrCode text={first} label={`QR code of: ${first}`} />
+          <p class="hint">The code is the first line.</p>
+        </>
+      )}
     </Card>
   );
+}
+
+function reachedAt(line: string): string {
+  const [, at] = line.split(' --at ');
+  return at === undefined ? 'without an address' : `where it reaches ${at}`;
 }
 
 function Pairing(): JSX.Element {
@@ -89,11 +109,24 @@ function Pairing(): JSX.Element {
 
 function BeginPairing({ isReadOnly }: { isReadOnly: boolean }): JSX.Element {
   const [address, setAddress] = useState('');
+  const [name, setName] = useState('');
   const task = useTask();
-  const begin = (body: object): void => void task.run(() => call('setup/pair', body));
+  const begin = (body: object): void =>
+    void task.run(() => call('setup/pair', { ...body, ...(name !== '' && { name }) }));
   return (
     <>
       <p>Both machines add each other, once you have seen that both show the same six digits.</p>
+      <Field label="What the other machine shall be called here" hint="What it calls itself, if left empty.">
+        {(ids) => (
+          <input
+            {...ids}
+            maxLength={32}
+            placeholder="pi"
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+        )}
+      </Field>
       <button type="button" class="primary" disabled={isReadOnly || task.isBusy} onClick={() => begin({})}>
         Wait for the other machine
       </button>
@@ -130,7 +163,10 @@ function PairingProgress({ pairing, onStop }: { pairing: PairingView; onStop: ()
     <div aria-live="polite">
       {state === 'waiting' && (
         <>
-          <p>This machine waits. On the other one, type:</p>
+          <p>
+            This machine waits. On the other one type, or on its page give as the address what is behind
+            “pair”:
+          </p>
           {addresses.map((address) => (
             <CopyLine
               key={address}
