@@ -5,10 +5,12 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Page } from 'playwright-core';
+import { encode } from 'uqr';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { builtinCommands, UdpToolError } from '../../src/index.ts';
+import { builtinCommands, generateKeyPair, peerAddLine, UdpToolError } from '../../src/index.ts';
 import { Chromium, Desk, go, NO_BROWSER } from '../support/gui.ts';
 import { LOOPBACK } from '../support/relay.ts';
+import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 describe.skipIf(NO_BROWSER)('the page', () => {
   let chromium: Chromium;
@@ -370,6 +372,25 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect([...me.complaints, ...other.complaints]).toEqual([]);
   });
 
+  test('a QR code is read by the camera', async () => {
+    await using folder = await TemporaryFolder.make();
+    const line = peerAddLine({ name: 'pi', publicKey: generateKeyPair().publicKey, at: '192.168.2.3:9999' });
+    const film = join(folder.path, 'film.y4m');
+    await writeFile(film, filmed(line));
+    await using withCamera = await Chromium.launch(
+      '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream',
+      `--use-file-for-fake-video-capture=${film}`,
+    );
+    await using desk = await Desk.open();
+    await using person = await withCamera.at(desk);
+    const { page } = person;
+    await page.getByRole('button', { name: 'Scan with the camera' }).click();
+    await expect.poll(() => page.getByLabel('Line or public key').inputValue()).toBe(line);
+    await page.getByRole('button', { name: 'Scan with the camera' }).waitFor(); // it is off again
+    expect(person.complaints).toEqual([]);
+  });
+
   test('the wire shows both views of a datagram, and what was dropped', async () => {
     await using desk = await Desk.open();
     const pi = await desk.peer('pi');
@@ -411,6 +432,20 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect(person.complaints).toEqual([]);
   });
 });
+
+/** One frame of a film that shows a QR code: YUV4MPEG2, of which the first plane is brightness. */
+function filmed(text: string): Buffer {
+  const [width, height, scale] = [640, 480, 5];
+  const { data } = encode(text, { border: 4 });
+  const luma = Buffer.alloc(width * height, 0xeb);
+  for (const [y, row] of data.entries())
+    for (const [x, isDark] of row.entries())
+      for (let dy = 0; isDark && dy < scale; dy++)
+        luma.fill(0x10, (y * scale + dy) * width + x * scale, (y * scale + dy) * width + (x + 1) * scale);
+  const gray = Buffer.alloc(width * height * 0.5, 0x80);
+  const head = `YUV4MPEG2 W${width} H${height} F10:1 Ip A1:1 C420\nFRAME\n`;
+  return Buffer.concat([Buffer.from(head), luma, gray]);
+}
 
 async function ask(page: Page, command: string): Promise<void> {
   await page.getByLabel('Command').selectOption(command);

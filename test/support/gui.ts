@@ -139,9 +139,10 @@ export class Chromium implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  static async launch(): Promise<Chromium> {
+  static async launch(...more: readonly string[]): Promise<Chromium> {
     // Containers and root have no user namespaces for its sandbox; it sees nothing but our own pages.
-    const browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args: ['--no-sandbox'] });
+    const args = ['--no-sandbox', ...more];
+    const browser = await chromium.launch({ executablePath: CHROMIUM ?? '', args });
     return new Chromium(browser);
   }
 
