@@ -101,7 +101,7 @@ function expectOffer(offer: Offer): void {
 function expectName(name: string): void {
   check(nameProblem(name) === null, 'a name is refused that was taken');
   check(name !== '' && !/[/\\\0-\x1f\x7f]/.test(name) && !/^\.\.?$/.test(name), `a name leads away: ${name}`);
-  check(Buffer.byteLength(name) <= 255 && name.isWellFormed(), 'a name is too long, or no text');
+  check(Buffer.byteLength(name) <= 255 && !/\p{Surrogate}/u.test(name), 'a name is too long, or no text');
   check(!/^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$/i.test(name), `a name is a device: ${name}`);
 }
 

@@ -4,6 +4,7 @@ import { envelope } from './envelope.ts';
 import { manifest, offers } from './files.ts';
 import { handshake, pairingDatagrams } from './handshake.ts';
 import { addresses, keys, peerBook } from './keys.ts';
+import { machine } from './machine.ts';
 import { announcement, introductions } from './p2p.ts';
 
 export const targets: readonly Target[] = [
@@ -18,4 +19,5 @@ export const targets: readonly Target[] = [
   keys,
   addresses,
   peerBook,
+  machine,
 ];

@@ -126,6 +126,9 @@ function expectEntries(found: readonly PeerEntry[], wanted: readonly PeerEntry[]
   check(texts(found) === texts(wanted), `the book has ${texts(found)} where it should have ${texts(wanted)}`);
 }
 
+/** For an address without one. */
+const OTHER_PORT = 17;
+
 export const addresses: Target = {
   name: 'addresses',
   seeds: () => ['pi.local', 'pi.local:9999', '192.168.2.3:1', '[fe80::1%eth0]:9999', '::1', '[::ffff:1.2.3.4]:5'].map(text),
@@ -136,7 +139,8 @@ export const addresses: Target = {
   run(input) {
     const written = Buffer.from(input).toString();
     refusal(() => {
-      const { host, port } = parseHostPort(written);
+      const { host, port } = parseHostPort(written, OTHER_PORT);
+      check(port === OTHER_PORT || written.endsWith(`:${port}`) || /:0+\d+$/.test(written), `nobody wrote port ${port}`);
       check(Number.isInteger(port) && port >= 1 && port <= 65_535, `a port is ${port}`);
       check(host !== '' && host !== '::' && host !== '0.0.0.0' && !/[\s[\]]/.test(host), `a host is "${host}"`);
     }, 'bad-usage');
