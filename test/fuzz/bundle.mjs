@@ -161,7 +161,8 @@ function withCounters(code, first) {
   visit(parse(code, { ecmaVersion: 'latest', sourceType: 'module' }));
   // At one place, what ends there ends first, from the inside; what begins there begins from the outside.
   insertions.sort((a, b) => a.at - b.at || Number(b.closes) - Number(a.closes) || a.order - b.order);
-  let contents = 'const { edges: __edges } = globalThis.udpToolFuzz; const __allocated = (length) => globalThis.udpToolFuzz.allocated(length);\n';
+  let contents =
+    'const { edges: __edges } = globalThis.udpToolFuzz; const __allocated = (length) => globalThis.udpToolFuzz.allocated(length);\n';
   let position = 0;
   for (const { at, text } of insertions) {
     contents += code.slice(position, at) + text;

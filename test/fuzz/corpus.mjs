@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 
 /** Of one target: what is replayed in the suite takes moments. */
 const MAX_INPUTS = 200;
+const MAX_BYTES = 16 * 1024;
 const fileOf = (name) => new URL(`corpus/${name}.json`, import.meta.url);
 
 /**
@@ -27,8 +28,10 @@ export async function readCorpus(name) {
  */
 export async function writeCorpus(name, inputs, minimised) {
   const sorted = [...inputs].sort((a, b) => a.length - b.length || Buffer.compare(a, b));
+  let bytes = 0;
   const texts = minimised(sorted)
     .slice(0, MAX_INPUTS)
+    .filter((input) => (bytes += input.length) <= MAX_BYTES)
     .map((input) => Buffer.from(input).toString('hex'));
   await writeFile(fileOf(name), `${JSON.stringify(texts, null, 2)}\n`);
 }

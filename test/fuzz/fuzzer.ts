@@ -22,8 +22,8 @@ export interface FuzzOptions {
   /** Inputs at most. */
   readonly runs?: number;
   readonly seconds?: number;
-  /** Told of an input that is kept. */
-  readonly onNew?: (input: Uint8Array) => void;
+  /** Whether what fails is made short before it is told. */
+  readonly shortens?: boolean;
 }
 
 export interface Failure {
@@ -35,10 +35,15 @@ export interface FuzzResult {
   readonly runs: number;
   /** Branches that were taken, counted once for each class of how often. */
   readonly features: number;
-  /** Those inputs that found something new, each as short as it was found. */
+  /** Those inputs that found something new. */
   readonly kept: readonly Uint8Array[];
   readonly failure: Failure | null;
 }
+
+/** Nine inputs for each byte. */
+const MAX_SYSTEMATIC_BYTES = 256;
+
+const MAX_SHORTENING = 1_000;
 
 export class Fuzzer {
   readonly #counters: Counters;
@@ -48,6 +53,7 @@ export class Fuzzer {
   readonly #kept: Uint8Array[] = [];
   /** How often a branch was taken, as a bit for each class. */
   readonly #seen: Uint32Array;
+  readonly #system = this.#systematically();
   #features = 0;
   #runs = 0;
 
@@ -59,30 +65,25 @@ export class Fuzzer {
     this.#seen = new Uint32Array(counters.edges.length);
   }
 
-  fuzz({ corpus, runs = Number.POSITIVE_INFINITY, seconds, onNew }: Omit<FuzzOptions, 'target' | 'seed'>): FuzzResult {
-    const deadline = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
-    for (const input of [...corpus, ...this.#target.seeds()]) {
-      const failure = this.#try(input);
-      if (failure !== null) return this.#result(failure);
-    }
-    const inherited = this.#kept.length;
-    if (inherited === 0) this.#kept.push(new Uint8Array());
-    while (this.#runs < runs && performance.now() < deadline) {
-      const before = this.#kept.length;
-      const failure = this.#try(this.#next());
-      if (failure !== null) return this.#result(failure);
-      if (this.#kept.length > before) onNew?.(this.#kept.at(-1) as Uint8Array);
-    }
-    return this.#result(null);
-  }
-
-  #result(failure: Failure | null): FuzzResult {
-    return {
+  fuzz(options: Omit<FuzzOptions, 'target' | 'seed'>): FuzzResult {
+    const { corpus, runs = Number.POSITIVE_INFINITY, seconds, shortens = true } = options;
+    const ended = (failure: Failure | null): FuzzResult => ({
       runs: this.#runs,
       features: this.#features,
       kept: this.#kept,
-      failure: failure && { ...failure, input: this.#shortened(failure.input) },
-    };
+      failure: failure && shortens ? this.#shortened(failure) : failure,
+    });
+    const deadline = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
+    for (const input of [...corpus, ...this.#target.seeds()]) {
+      const failure = this.#try(input);
+      if (failure !== null) return ended(failure);
+    }
+    if (this.#kept.length === 0) this.#kept.push(new Uint8Array());
+    while (this.#runs < runs && performance.now() < deadline) {
+      const failure = this.#try(this.#next());
+      if (failure !== null) return ended(failure);
+    }
+    return ended(null);
   }
 
   #try(input: Uint8Array): Failure | null {
@@ -126,21 +127,43 @@ export class Fuzzer {
     return isNew;
   }
 
-  /** A failing input without what it fails without. */
-  #shortened(failing: Uint8Array): Uint8Array {
-    let shortest = failing;
-    for (let size = failing.length >> 1; size > 0; size >>= 1) {
-      for (let at = 0; at + size <= shortest.length; ) {
-        const shorter = concat(shortest.subarray(0, at), shortest.subarray(at + size)).slice();
-        if (this.#run(shorter) === null) at += size;
+  /** A failing input without what it fails without, and how that fails. */
+  #shortened(failure: Failure): Failure {
+    let shortest = failure;
+    let tries = 0;
+    for (let size = failure.input.length >> 1; size > 0; size >>= 1) {
+      for (let at = 0; at + size <= shortest.input.length && tries < MAX_SHORTENING; tries++) {
+        const { input } = shortest;
+        const shorter = this.#run(concat(input.subarray(0, at), input.subarray(at + size)).slice());
+        if (shorter === null) at += size;
         else shortest = shorter;
       }
     }
     return shortest;
   }
 
+  /** Every small change of every byte of an input that was kept and is short; else changes by chance. */
+  *#systematically(): Generator<Uint8Array> {
+    for (const input of this.#kept) {
+      if (input.length > MAX_SYSTEMATIC_BYTES) continue;
+      for (let at = 0; at < input.length; at++) {
+        for (let bit = 0; bit < 8; bit++) {
+          const changed = input.slice();
+          changed[at] = (input[at] as number) ^ (1 << bit);
+          yield changed;
+        }
+        yield concat(input.subarray(0, at), input.subarray(at + 1)).slice();
+      }
+    }
+  }
+
   #next(): Uint8Array {
     const prng = this.#prng;
+    if (prng.chance(0.5)) {
+      // The list that it walks over gets longer meanwhile.
+      const { value, done } = this.#system.next();
+      if (!done) return value;
+    }
     let bytes = this.#pick();
     for (let edits = 1 + prng.below(1 << prng.below(4)); edits > 0; edits--) bytes = this.#edited(bytes);
     return bytes.slice(0, this.#target.maxBytes ?? MAX_INPUT_BYTES);
@@ -149,7 +172,9 @@ export class Fuzzer {
   /** The newest are tried more often: what is behind them is not known yet. */
   #pick(): Uint8Array {
     const count = this.#kept.length;
-    const i = this.#prng.chance(0.5) ? this.#prng.below(count) : count - 1 - this.#prng.below(Math.min(count, 16));
+    const i = this.#prng.chance(0.5)
+      ? this.#prng.below(count)
+      : count - 1 - this.#prng.below(Math.min(count, 16));
     return this.#kept[i] as Uint8Array;
   }
 
@@ -171,7 +196,11 @@ export class Fuzzer {
       case 3:
         return replace(at, end, new Uint8Array());
       case 4: // again, a few times
-        return replace(at, at, concat(...new Array<Uint8Array>(1 << prng.below(6)).fill(bytes.subarray(at, end))));
+        return replace(
+          at,
+          at,
+          concat(...new Array<Uint8Array>(1 << prng.below(6)).fill(bytes.subarray(at, end))),
+        );
       case 5: {
         const word = this.#words[prng.below(this.#words.length)] as Uint8Array;
         return replace(at, prng.chance(0.5) ? at + word.length : at, word);
@@ -179,7 +208,11 @@ export class Fuzzer {
       case 6: {
         const other = this.#pick();
         const from = prng.below(other.length + 1);
-        return replace(at, prng.chance(0.5) ? bytes.length : end, other.subarray(from, from + 1 + prng.below(256)));
+        return replace(
+          at,
+          prng.chance(0.5) ? bytes.length : end,
+          other.subarray(from, from + 1 + prng.below(256)),
+        );
       }
       case 7: {
         const from = prng.below(bytes.length + 1);
@@ -206,9 +239,60 @@ function sumOf(counts: Uint32Array): number {
 
 /** Heads of CBOR, numbers at the edges, and what texts are refused for. */
 const WORDS: readonly Uint8Array[] = [
-  ...['00', '17', '1818', '19ffff', '1affffffff', '1b001fffffffffffff', '3b001ffffffffffffe', '3b001fffffffffffff'],
-  ...['40', '5affffffff', '5b001fffffffffffff', '60', '61ff', '63efbbbf', '64f09f9880', '695f5f70726f746f5f5f'],
-  ...['80', '81', '8181', '9affffffff', '9b001fffffffffffff', 'a0', 'a160', 'baffffffff', 'c0', 'f4', 'f6', 'f7'],
-  ...['f90000', 'f98000', 'f93c00', 'f97e00', 'f97c00', 'fa3f800000', 'fb3ff0000000000000', 'fb7fefffffffffffff'],
-  ...['7fffffff', '80000000', 'ffffffff', '0000000000000000', 'ffffffffffffffff', '8080', '2f', '2e2e', '0a', '22'],
+  ...[
+    '00',
+    '17',
+    '1818',
+    '19ffff',
+    '1affffffff',
+    '1b001fffffffffffff',
+    '3b001ffffffffffffe',
+    '3b001fffffffffffff',
+  ],
+  ...[
+    '40',
+    '5affffffff',
+    '5b001fffffffffffff',
+    '60',
+    '61ff',
+    '63efbbbf',
+    '64f09f9880',
+    '695f5f70726f746f5f5f',
+  ],
+  ...[
+    '80',
+    '81',
+    '8181',
+    '9affffffff',
+    '9b001fffffffffffff',
+    'a0',
+    'a160',
+    'baffffffff',
+    'c0',
+    'f4',
+    'f6',
+    'f7',
+  ],
+  ...[
+    'f90000',
+    'f98000',
+    'f93c00',
+    'f97e00',
+    'f97c00',
+    'fa3f800000',
+    'fb3ff0000000000000',
+    'fb7fefffffffffffff',
+  ],
+  ...[
+    '7fffffff',
+    '80000000',
+    'ffffffff',
+    '0000000000000000',
+    'ffffffffffffffff',
+    '8080',
+    '2f',
+    '2e2e',
+    '0a',
+    '22',
+  ],
 ].map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')));

@@ -8,13 +8,19 @@ import { readCorpus, writeCorpus } from './corpus.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, keep: { type: 'boolean' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string' },
+    keep: { type: 'boolean' },
+  },
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const { fuzz, targets } = await load('run.ts');
 const unknown = positionals.filter((name) => !targets.some((target) => target.name === name));
 if (unknown.length > 0) {
-  console.error(`There is no target ${unknown.join(', ')}. There are: ${targets.map(({ name }) => name).join(', ')}.`);
+  console.error(
+    `There is no target ${unknown.join(', ')}. There are: ${targets.map(({ name }) => name).join(', ')}.`,
+  );
   process.exit(2);
 }
 for (const target of targets) {
@@ -28,9 +34,12 @@ for (const target of targets) {
   );
   if (failure !== null) {
     process.exitCode = 1;
-    console.log(`FAILED with ${Buffer.from(failure.input).toString('hex') || '(nothing)'}\n${failure.error?.stack}`);
+    console.log(
+      `FAILED with ${Buffer.from(failure.input).toString('hex') || '(nothing)'}\n${failure.error?.stack}`,
+    );
   } else if (values.keep) {
-    const minimised = (inputs) => fuzz({ target: { ...target, seeds: () => [] }, seed, corpus: inputs, runs: 0 }).kept;
+    const minimised = (inputs) =>
+      fuzz({ target: { ...target, seeds: () => [] }, seed, corpus: inputs, runs: 0 }).kept;
     await writeCorpus(target.name, kept, minimised);
   }
 }

@@ -35,7 +35,8 @@ export const cbor: Target = {
     const again = encodeCbor(value);
     expectSame(decodeCbor(again), value);
     // Floats have several forms, and integers as keys of objects an order of their own.
-    if (isFixedForm(value) && !input.some(mayBeginFloat)) same(again, input, 'there are two encodings of one value');
+    if (isFixedForm(value) && !input.some(mayBeginFloat))
+      same(again, input, 'there are two encodings of one value');
     const shown = diagnostic(value, MAX_SHOWN);
     check(shown.length <= MAX_SHOWN + 1, 'what is shown is longer than it may be');
     check(!/[\p{Cc}\u2028\u2029\p{Surrogate}]/u.test(shown), 'what is shown has control characters');
@@ -52,7 +53,10 @@ function measure(value: CborValue, depth: number, input: Uint8Array): number {
   }
   if (typeof value === 'string') return 1 + Buffer.byteLength(value);
   if (Array.isArray(value))
-    return (value as readonly CborValue[]).reduce<number>((sum, item) => sum + measure(item, depth + 1, input), 1);
+    return (value as readonly CborValue[]).reduce<number>(
+      (sum, item) => sum + measure(item, depth + 1, input),
+      1,
+    );
   if (typeof value !== 'object' || value === null) {
     check(['undefined', 'boolean', 'number', 'object'].includes(typeof value), `there is a ${typeof value}`);
     return 1;
@@ -69,7 +73,8 @@ function mayBeginFloat(byte: number): boolean {
 }
 
 function isFixedForm(value: CborValue): boolean {
-  if (typeof value === 'number') return Number.isInteger(value) && value >= 0 && value < 2 ** 32 && !Object.is(value, -0);
+  if (typeof value === 'number')
+    return Number.isInteger(value) && value >= 0 && value < 2 ** 32 && !Object.is(value, -0);
   if (value === null || typeof value !== 'object' || value instanceof Uint8Array) return true;
   if (Array.isArray(value)) return value.every(isFixedForm);
   return Object.entries(value).every(([key, item]) => !/^\d+$/.test(key) && isFixedForm(item));
@@ -90,6 +95,9 @@ export function equal(a: CborValue, b: CborValue): boolean {
   const [left, right] = [Object.entries(a), Object.entries(b)];
   return (
     left.length === right.length &&
-    left.every(([key, item]) => Object.hasOwn(b, key) && equal(item as CborValue, (b as Record<string, CborValue>)[key]))
+    left.every(
+      ([key, item]) =>
+        Object.hasOwn(b, key) && equal(item as CborValue, (b as Record<string, CborValue>)[key]),
+    )
   );
 }

@@ -2,7 +2,12 @@
 import { concat } from '../../../src/bytes.ts';
 import { decodeCbor } from '../../../src/wire/cbor.ts';
 import { describeMessage } from '../../../src/wire/describe-message.ts';
-import { packEnvelope, PADDING_BLOCK_BYTES, unpackEnvelope, unpackPiece } from '../../../src/wire/envelope.ts';
+import {
+  PADDING_BLOCK_BYTES,
+  packEnvelope,
+  unpackEnvelope,
+  unpackPiece,
+} from '../../../src/wire/envelope.ts';
 import { MAX_BULK_DATAGRAM_BYTES } from '../../../src/wire/header.ts';
 import { encodeMessage, type Message, MessageType, parseMessage } from '../../../src/wire/messages.ts';
 import {
@@ -95,15 +100,24 @@ function expectStable(message: Message): void {
   check(decoded.ok, 'a message that was accepted is no CBOR when it is sent');
   const parsed = parseMessage(decoded.value);
   check(parsed !== null, `a message of type ${message.type} is refused when it is sent`);
-  check(equal(parsed as never, message as never), `a message of type ${message.type} changes when it is sent`);
+  check(
+    equal(parsed as never, message as never),
+    `a message of type ${message.type} changes when it is sent`,
+  );
   same(encodeAgain(parsed), bytes, 'one message has two encodings');
   expectFields(message);
   const { name, fields } = describeMessage(message);
   check(/^[A-Z_]+$/.test(name), 'a message has no name');
   if (SECRET_TYPES.includes(message.type)) check(Object.keys(fields).length === 0, `${name} shows a secret`);
   for (const [field, value] of Object.entries(fields)) {
-    check(typeof value === 'number' || typeof value === 'string', `${name} shows ${field} as no text or number`);
-    check(String(value).length <= MAX_FIELD_LENGTH, `${name} shows ${String(value).length} characters of ${field}`);
+    check(
+      typeof value === 'number' || typeof value === 'string',
+      `${name} shows ${field} as no text or number`,
+    );
+    check(
+      String(value).length <= MAX_FIELD_LENGTH,
+      `${name} shows ${String(value).length} characters of ${field}`,
+    );
   }
 }
 
@@ -165,7 +179,10 @@ function expectFields(message: Message): void {
       uint(message.ranges.length, 64, 2);
       for (let i = 0; i < message.ranges.length; i += 2) {
         const [first = -1, last = -1] = message.ranges.slice(i, i + 2);
-        check(first >= 0 && first <= last && last < before - 1, 'ranges are not in order, or touch each other');
+        check(
+          first >= 0 && first <= last && last < before - 1,
+          'ranges are not in order, or touch each other',
+        );
         before = first;
       }
       break;

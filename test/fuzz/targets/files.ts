@@ -36,7 +36,8 @@ const FOLDER: Offer = {
   manifestSize: 300,
 };
 const text = (word: string): Uint8Array => Uint8Array.from(Buffer.from(word));
-const NAMES = (): Uint8Array[] => ['con', '.udp-tool-', '..', '\u202e', '\u200f', 'é', '\ufeff', 'a/b', '\\'].map(text);
+const NAMES = (): Uint8Array[] =>
+  ['con', '.udp-tool-', '..', '\u202e', '\u200f', 'é', '\ufeff', 'a/b', '\\'].map(text);
 const QUESTIONS: readonly StreamSubject[] = [
   OFFERS,
   askToTake(FILE, 1),
@@ -51,6 +52,7 @@ export const offers: Target = {
     encodeOffers([]),
     encodeOffers([FILE]),
     encodeOffers([FILE, FOLDER]),
+    encodeOffers([{ ...FILE, name: 'b' }]),
     ...QUESTIONS.map((question) => encodeCbor(question)),
     ...(['asked', 'taking', 'done', 'refused', 'failed', 'busy'] as const).map((state, i) =>
       encodePushState({ state, doneBytes: 300 * i }),
@@ -77,7 +79,11 @@ export const offers: Target = {
           : question.kind === 'push'
             ? askToTake(question.offer, question.push)
             : askForPiece(question.piece);
-      same(encodeCbor(subject), encodeCbor(decoded.value), 'a question is another one when it is asked again');
+      same(
+        encodeCbor(subject),
+        encodeCbor(decoded.value),
+        'a question is another one when it is asked again',
+      );
     }
     const state = decodePushState(input);
     if (state !== null && decoded.ok) {
@@ -167,7 +173,11 @@ export const manifest: Target = {
     check(Number.isSafeInteger(sum), 'there are more bytes than a number tells');
     const sorted = whole.entries.map(({ path }) => path.replaceAll('/', '\0'));
     for (const [i, path] of sorted.entries()) {
-      if (i > 0) check(Buffer.compare(Buffer.from(sorted[i - 1] as string), Buffer.from(path)) < 0, 'entries are not in order');
+      if (i > 0)
+        check(
+          Buffer.compare(Buffer.from(sorted[i - 1] as string), Buffer.from(path)) < 0,
+          'entries are not in order',
+        );
     }
   },
 };

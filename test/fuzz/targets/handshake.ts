@@ -57,8 +57,10 @@ export const handshake: Target = {
     const token = openRetry(datagram, KEY);
     const challenge = openChallenge(datagram, KEY);
     const receiver = header.subarray(1, 9);
-    if (hello !== null) expectSealed(datagram, HELLO_BYTES, sealHello(hello, receiver, KEY, header.subarray(9)));
-    if (token !== null) expectSealed(datagram, RETRY_BYTES, sealRetry(token, receiver, KEY, header.subarray(9)));
+    if (hello !== null)
+      expectSealed(datagram, HELLO_BYTES, sealHello(hello, receiver, KEY, header.subarray(9)));
+    if (token !== null)
+      expectSealed(datagram, RETRY_BYTES, sealRetry(token, receiver, KEY, header.subarray(9)));
     if (challenge !== null)
       expectSealed(datagram, CHALLENGE_BYTES, sealChallenge(challenge, receiver, KEY, header.subarray(9)));
   },

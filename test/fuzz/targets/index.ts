@@ -6,6 +6,7 @@ import { handshake, pairingDatagrams } from './handshake.ts';
 import { addresses, keys, peerBook } from './keys.ts';
 import { machine } from './machine.ts';
 import { announcement, introductions } from './p2p.ts';
+import { pairing } from './pairing.ts';
 
 export const targets: readonly Target[] = [
   cbor,
@@ -20,4 +21,5 @@ export const targets: readonly Target[] = [
   addresses,
   peerBook,
   machine,
+  pairing,
 ];

@@ -81,9 +81,40 @@ export const peerBook: Target = {
   ],
   words: () =>
     [
-      ...['[pi]', '["attic"]', '[ attic ]', '[[pi]]', '\n', '\r\n', '#', '"""', "'''", ' = ', '{', '}', '[', ']', ',', '\\'],
-      ...['key', 'at', 'psk', 'allow', 'deny', 'paused', 'true', '"*"', '1979-05-27T07:32:00Z', '__proto__', '\\u0000', '."'],
+      ...[
+        '[pi]',
+        '["attic"]',
+        '[ attic ]',
+        '[[pi]]',
+        '\n',
+        '\r\n',
+        '#',
+        '"""',
+        "'''",
+        ' = ',
+        '{',
+        '}',
+        '[',
+        ']',
+        ',',
+        '\\',
+      ],
+      ...[
+        'key',
+        'at',
+        'psk',
+        'allow',
+        'deny',
+        'paused',
+        'true',
+        '"*"',
+        '1979-05-27T07:32:00Z',
+        '__proto__',
+        '\\u0000',
+        '."',
+      ],
       ...[keyOf(1), keyOf(2), keyOf(3)].map(String),
+      ...[1, 2, 3].map((byte) => `\n[x${byte}]\nkey = "${keyOf(byte)}"\n`),
     ].map(text),
   work: { base: 5_000, perByte: 300 },
   memory: { base: 32 * 1024, perByte: 256 },
@@ -105,7 +136,13 @@ function expectBook(written: string, entries: readonly PeerEntry[]): void {
     check(entries.filter((other) => other.publicKey.equals(publicKey)).length === 1, 'a key stands twice');
     if (at !== undefined) parseHostPort(at);
   }
-  const stranger: PeerEntry = { name: 'new-one', publicKey: keyOf(99), at: 'pi.local', allow: ['*'], paused: true };
+  const stranger: PeerEntry = {
+    name: 'new-one',
+    publicKey: keyOf(99),
+    at: 'pi.local',
+    allow: ['*'],
+    paused: true,
+  };
   if (names.has(stranger.name)) return;
   const longer = withTable(written, stranger);
   expectEntries(parseBook(longer, 'peers.toml'), [...entries, stranger]);
@@ -115,7 +152,11 @@ function expectBook(written: string, entries: readonly PeerEntry[]): void {
     const error = refusal(() => {
       shorter = parseBook(withoutTable(longer, name), 'peers.toml');
     }, 'bad-peer-book');
-    if (error === null) expectEntries(shorter ?? [], [...entries, stranger].filter((entry) => entry.name !== name));
+    if (error === null)
+      expectEntries(
+        shorter ?? [],
+        [...entries, stranger].filter((entry) => entry.name !== name),
+      );
     else check(name !== stranger.name, `what was added cannot be removed: ${error.message}`);
   }
 }
@@ -131,7 +172,10 @@ const OTHER_PORT = 17;
 
 export const addresses: Target = {
   name: 'addresses',
-  seeds: () => ['pi.local', 'pi.local:9999', '192.168.2.3:1', '[fe80::1%eth0]:9999', '::1', '[::ffff:1.2.3.4]:5'].map(text),
+  seeds: () =>
+    ['pi.local', 'pi.local:9999', '192.168.2.3:1', '[fe80::1%eth0]:9999', '::1', '[::ffff:1.2.3.4]:5'].map(
+      text,
+    ),
   words: () => ['::', '[', ']', ':', '%', '65536', '0.0.0.0', '999', '.'].map(text),
   maxBytes: 300,
   work: { base: 500, perByte: 20 },
@@ -140,9 +184,15 @@ export const addresses: Target = {
     const written = Buffer.from(input).toString();
     refusal(() => {
       const { host, port } = parseHostPort(written, OTHER_PORT);
-      check(port === OTHER_PORT || written.endsWith(`:${port}`) || /:0+\d+$/.test(written), `nobody wrote port ${port}`);
+      check(
+        port === OTHER_PORT || written.endsWith(`:${port}`) || /:0+\d+$/.test(written),
+        `nobody wrote port ${port}`,
+      );
       check(Number.isInteger(port) && port >= 1 && port <= 65_535, `a port is ${port}`);
-      check(host !== '' && host !== '::' && host !== '0.0.0.0' && !/[\s[\]]/.test(host), `a host is "${host}"`);
+      check(
+        host !== '' && host !== '::' && host !== '0.0.0.0' && !/[\s[\]]/.test(host),
+        `a host is "${host}"`,
+      );
     }, 'bad-usage');
   },
 };

@@ -56,6 +56,7 @@ const Action = {
   FORGE: 8,
 } as const;
 const ACTIONS = Object.keys(Action).length;
+const PING = encodeMessage({ type: MessageType.PING, number: 1 });
 /** What those do who have no key. */
 const FOREIGN: readonly number[] = [Action.STRANGER, Action.TAMPER];
 
@@ -71,13 +72,49 @@ export const machine: Target = {
     return [
       say(...messages().slice(0, 10)),
       say(...messages().slice(10)),
-      concat(say(request(1, 'launch', ['x']), request(1, 'launch', ['x']), request(2, 'blob', [5000])), CARRY).slice(),
-      concat(say(encodeAsk(0, ['chunk', 3000]), encodeAsk(1, ['none'])), CARRY, Uint8Array.of(Action.WAIT, 10), CARRY).slice(),
-      concat(Uint8Array.of(Action.ASK, 0, Action.CARRY, Action.ASK, 1, Action.CARRY, Action.WAIT, 50), CARRY).slice(),
+      concat(
+        say(request(1, 'launch', ['x']), request(1, 'launch', ['x']), request(2, 'blob', [5000])),
+        CARRY,
+      ).slice(),
+      concat(
+        say(encodeAsk(0, ['chunk', 3000]), encodeAsk(1, ['none'])),
+        CARRY,
+        Uint8Array.of(Action.WAIT, 10),
+        CARRY,
+      ).slice(),
+      concat(
+        Uint8Array.of(Action.ASK, 0, Action.CARRY, Action.ASK, 1, Action.CARRY, Action.WAIT, 50),
+        CARRY,
+      ).slice(),
       concat(Uint8Array.of(Action.ASK, 1, Action.LOSE, Action.WAIT, 30, Action.ASK, 2), CARRY, CARRY).slice(),
-      concat(Uint8Array.of(Action.STRANGER, 0), block(new Uint8Array(1232).fill(1)), Uint8Array.of(Action.TAMPER, 3, 0, 30, 1)).slice(),
-      Uint8Array.of(Action.TAMPER, 0, 0, 100, 1, Action.REPLAY, 0, 0, Action.REPLAY, 1, 1, Action.WAIT, 255, Action.CARRY),
-      ...[0, 1, 2].map((kind) => concat(Uint8Array.of(Action.ASK, 0, Action.FORGE, kind), block(new Uint8Array(40)))),
+      // A HELLO of nobody, and then one of the endpoint's own.
+      concat(
+        Uint8Array.of(Action.STRANGER, 0),
+        block(new Uint8Array(1232).fill(1)),
+        Uint8Array.of(Action.TAMPER, 3, 0, 30, 1, Action.ASK, 0),
+        CARRY,
+      ).slice(),
+      // Another counter for something genuine, and then something genuine.
+      concat(say(PING), Uint8Array.of(Action.WAIT, 9, Action.TAMPER, 2, 0, 20, 1), say(PING), CARRY).slice(),
+      Uint8Array.of(
+        Action.TAMPER,
+        0,
+        0,
+        100,
+        1,
+        Action.REPLAY,
+        0,
+        0,
+        Action.REPLAY,
+        1,
+        1,
+        Action.WAIT,
+        255,
+        Action.CARRY,
+      ),
+      ...[0, 1, 2].map((kind) =>
+        concat(Uint8Array.of(Action.ASK, 0, Action.FORGE, kind), block(new Uint8Array(40))),
+      ),
     ];
   },
   words: () => [new Scene(false).boot, ...messages(), ...[5, 6, 4].map((action) => Uint8Array.of(action, 0))],
@@ -92,7 +129,10 @@ export const machine: Target = {
       quiet.play(new Input(input));
       const [one, other] = [disturbed, quiet].map((scene) => scene.transcript);
       const at = one?.findIndex((line, i) => line !== other?.[i]) ?? 0;
-      check(one?.join() === other?.join(), `a stranger changed what it did: ${one?.[at]}, and not ${other?.[at]}`);
+      check(
+        one?.join() === other?.join(),
+        `a stranger changed what it did: ${one?.[at]}, and not ${other?.[at]}`,
+      );
     }
     disturbed.end();
   },
@@ -145,7 +185,8 @@ class Scene {
       introduces: true,
       relayBytesPerSecond: 1e6,
       command: (_peer, name) => COMMANDS.get(name),
-      execute: ({ command, args }, done) => done({ ok: true, value: command.run({ args } as never) as CborValue }),
+      execute: ({ command, args }, done) =>
+        done({ ok: true, value: command.run({ args } as never) as CborValue }),
       onAsk: ({ answer }) => answer(new Uint8Array(3000).fill(7)),
     });
     this.boot = this.#own.endpoint.boot;
@@ -217,7 +258,11 @@ class Scene {
         break;
       case Action.REPLAY: {
         const from = [PEER, ELSEWHERE][input.below(2)] as Address;
-        this.#own.receive((this.#genuine[input.below(this.#genuine.length)] as Uint8Array).slice(), from, this.#now);
+        this.#own.receive(
+          (this.#genuine[input.below(this.#genuine.length)] as Uint8Array).slice(),
+          from,
+          this.#now,
+        );
         break;
       }
       case Action.WAIT:
@@ -270,7 +315,13 @@ class Scene {
       this.#own.finder.reach(this.#ofOwn, REQUEST_MS, (path) => settle(path?.kind), this.#now);
     } else {
       const [command, args] = what === 0 ? ['echo', ['x']] : ['blob', [5000]];
-      const spec = { peer: this.#ofOwn, command: command as string, args: args as CborValue[], timeoutMs: REQUEST_MS, settle };
+      const spec = {
+        peer: this.#ofOwn,
+        command: command as string,
+        args: args as CborValue[],
+        timeoutMs: REQUEST_MS,
+        settle,
+      };
       client.request(spec, this.#now);
     }
   }
@@ -355,7 +406,11 @@ class Scene {
 }
 
 function toText(outcome: unknown): string {
-  return JSON.stringify(outcome, (_key, value: unknown) => (value instanceof Uint8Array ? idAt(value).toString() : value)) ?? '';
+  return (
+    JSON.stringify(outcome, (_key, value: unknown) =>
+      value instanceof Uint8Array ? idAt(value).toString() : value,
+    ) ?? ''
+  );
 }
 
 function sumOf(drops: Readonly<Record<string, number>>): number {

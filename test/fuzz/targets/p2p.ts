@@ -1,5 +1,5 @@
 /** What peers and an introducer tell each other (PROTOCOL §10.4), and announcements in the local network. */
-import { encodeAnnouncement, asksForUs, parseAnnouncement, SERVICE } from '../../../src/lan/announcement.ts';
+import { asksForUs, encodeAnnouncement, parseAnnouncement, SERVICE } from '../../../src/lan/announcement.ts';
 import { type DnsPacket, mayConcernUs } from '../../../src/lan/mdns.ts';
 import { encodeAddresses, parseAddresses, scopeOf, usableCandidates } from '../../../src/p2p/candidates.ts';
 import {
@@ -19,9 +19,14 @@ import type { Address } from '../../../src/session/address.ts';
 import { type CborValue, decodeCbor, encodeCbor } from '../../../src/wire/cbor.ts';
 import { check, refusal, same, type Target } from '../target.ts';
 
-const ADDRESSES: readonly Address[] = ['192.168.2.3', '127.0.0.1', '203.0.113.9', '2001:db8::1:0:0:1', '::1', 'fd00::7'].map(
-  (ip) => ({ ip, port: 9999 }),
-);
+const ADDRESSES: readonly Address[] = [
+  '192.168.2.3',
+  '127.0.0.1',
+  '203.0.113.9',
+  '2001:db8::1:0:0:1',
+  '::1',
+  'fd00::7',
+].map((ip) => ({ ip, port: 9999 }));
 const KEY = new Uint8Array(32).fill(7);
 const GLOBAL: Address = { ip: '203.0.113.1', port: 9999 };
 
@@ -45,7 +50,8 @@ export const introductions: Target = {
     const addresses = parseAddresses(value);
     if (addresses !== null) expectAddresses(addresses, value);
     const invitation = parseInvitation(value);
-    if (invitation !== undefined) expectTold(encodeInvitation(invitation), value, invitation?.addresses ?? []);
+    if (invitation !== undefined)
+      expectTold(encodeInvitation(invitation), value, invitation?.addresses ?? []);
     const introduction = parseIntroduction(value);
     if (introduction !== undefined)
       expectTold(encodeIntroduction(introduction), value, introduction?.addresses ?? []);
@@ -64,7 +70,10 @@ export const introductions: Target = {
 function expectAddresses(addresses: readonly Address[], value: CborValue): void {
   for (const { ip } of addresses) {
     check(/^[0-9a-f:.]+$/.test(ip), `an address is ${ip}`);
-    check(new URL(`http://${ip.includes(':') ? `[${ip}]` : ip}/`).hostname.replace(/[[\]]/g, '') === ip, `${ip} is written otherwise`);
+    check(
+      new URL(`http://${ip.includes(':') ? `[${ip}]` : ip}/`).hostname.replace(/[[\]]/g, '') === ip,
+      `${ip} is written otherwise`,
+    );
   }
   // What leads nowhere is not told on.
   if (addresses.every(({ ip }) => scopeOf(ip) !== 'none'))
@@ -92,12 +101,19 @@ export const announcement: Target = {
       nonce: new Uint8Array(16).fill(1),
       tags: Array.from({ length: 3 }, () => new Uint8Array(8).fill(2)),
     });
-    const packets: unknown[] = [{ answers }, { additionals: answers }, { questions: [{ name: SERVICE, type: 'PTR' }] }];
+    const packets: unknown[] = [
+      { answers },
+      { additionals: answers },
+      { questions: [{ name: SERVICE, type: 'PTR' }] },
+    ];
     const flat = (_key: string, value: unknown): unknown =>
       (value as { type?: string })?.type === 'Buffer' ? (value as { data: number[] }).data : value;
     return packets.map((packet) => Uint8Array.from(Buffer.from(JSON.stringify(packet, flat))));
   },
-  words: () => ['"SRV"', '"TXT"', '"port":1', '"data":', '[110,61]', '[116,61,1]', 'null', SERVICE].map((word) => Uint8Array.from(Buffer.from(word))),
+  words: () =>
+    ['"SRV"', '"TXT"', '"port":1', '"data":', '[110,61]', '[116,61,1]', 'null', SERVICE].map((word) =>
+      Uint8Array.from(Buffer.from(word)),
+    ),
   work: { base: 3_000, perByte: 100 },
   memory: { base: 16 * 1024, perByte: 64 },
   run(input) {
@@ -123,8 +139,14 @@ function packetOf(value: unknown): DnsPacket {
     (list as { name: unknown; type: unknown; data: unknown }[]).map(({ name, type, data }) => ({
       name: String(name),
       type: String(type),
-      data: Array.isArray(data) ? data.map((item) => (Array.isArray(item) ? Uint8Array.from(item as number[]) : item)) : data,
+      data: Array.isArray(data)
+        ? data.map((item) => (Array.isArray(item) ? Uint8Array.from(item as number[]) : item))
+        : data,
     }));
   const { questions = [], answers = [], additionals = [] } = value as Record<string, unknown>;
-  return { questions: records(questions) ?? [], answers: records(answers) ?? [], additionals: records(additionals) ?? [] };
+  return {
+    questions: records(questions) ?? [],
+    answers: records(answers) ?? [],
+    additionals: records(additionals) ?? [],
+  };
 }
