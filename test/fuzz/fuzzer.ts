@@ -26,7 +26,7 @@ export interface FuzzOptions {
   readonly shortens?: boolean;
 }
 
-export interface Failure {
+interface Failure {
   readonly input: Uint8Array;
   readonly error: unknown;
 }

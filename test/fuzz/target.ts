@@ -28,7 +28,7 @@ export interface Bound {
 export const MAX_INPUT_BYTES = 2048;
 
 /** What a target found. */
-export class Finding extends Error {
+class Finding extends Error {
   override readonly name = 'Finding';
 }
 

@@ -42,6 +42,12 @@ export const pairing: Target = {
       Uint8Array.of(...carry(4), Action.NO, 0, ...carry(4)),
       Uint8Array.of(...carry(4), Action.YES, 0, Action.GIVE_UP, 1, ...carry(2), Action.WAIT, 200),
       Uint8Array.of(...carry(2), Action.TAMPER, 1, 0, 0, 60, 1, ...carry(3), ...yes, ...carry(2)),
+      // Steps that somebody else says: in a genuine CONFIRM, for one of the two.
+      ...[4, 5].flatMap((sent) =>
+        [0, 1].map((side) =>
+          Uint8Array.of(...carry(4), Action.TAMPER, side, sent, 0, 48, 1, Action.YES, side, ...carry(2)),
+        ),
+      ),
       concat(
         Uint8Array.of(Action.STRANGER, 1),
         block(hello),
