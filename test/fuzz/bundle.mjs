@@ -14,7 +14,7 @@ const SRC = join(ROOT, 'src/');
 const OUT = join(ROOT, 'node_modules/.cache/udp-tool-fuzz');
 /** What takes memory by a number that may come from the network. */
 const ARRAYS = /^(?:Array|ArrayBuffer|(?:Big)?(?:Ui|I)nt\d+Array|Float\d+Array)$/;
-/** More than there are branches in any bundle. */
+/** More than there are branches in src/, some of it several times. */
 const MAX_COUNTERS = 1 << 15;
 let bundles = 0;
 
@@ -58,9 +58,11 @@ export async function load(entry, mutation = null) {
   }
 }
 
+/** By path, as it is without a mutation: it is bundled again and again. */
+const instrumented = new Map();
+
 /** @param {Mutation | null} mutation */
 function instrumenting(mutation) {
-  let counters = 0;
   return {
     name: 'counters',
     /** @param {import('esbuild').PluginBuild} building */
@@ -68,24 +70,31 @@ function instrumenting(mutation) {
       let mutated = mutation === null;
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         if (!path.startsWith(SRC)) return undefined;
-        let source = await readFile(path, 'utf8');
-        if (mutation !== null && relative(ROOT, path) === mutation.file) {
-          if (source.split(mutation.from).length !== 2)
-            throw new Error(`not once in ${mutation.file}: ${mutation.from}`);
-          source = source.replace(mutation.from, () => mutation.to);
-          mutated = true;
+        if (mutation === null || relative(ROOT, path) !== mutation.file) {
+          const contents = instrumented.get(path) ?? (await instrument(await readFile(path, 'utf8')));
+          instrumented.set(path, contents);
+          return { contents, loader: 'js' };
         }
-        const { code } = await transform(source, { loader: 'ts', target: 'node20' });
-        const { contents, next } = withCounters(code, counters);
-        counters = next;
-        globalThis.udpToolFuzz.used = Math.max(globalThis.udpToolFuzz.used, next);
-        return { contents, loader: 'js' };
+        const source = await readFile(path, 'utf8');
+        if (source.split(mutation.from).length !== 2)
+          throw new Error(`not once in ${mutation.file}: ${mutation.from}`);
+        mutated = true;
+        return { contents: await instrument(source.replace(mutation.from, () => mutation.to)), loader: 'js' };
       });
       onEnd(() => {
         if (!mutated) throw new Error(`${mutation?.file} is not used`);
       });
     },
   };
+}
+
+/** @param {string} source TypeScript */
+async function instrument(source) {
+  const { code } = await transform(source, { loader: 'ts', target: 'node20' });
+  const { contents, next } = withCounters(code, globalThis.udpToolFuzz.used);
+  if (next > MAX_COUNTERS) throw new Error('there are more branches than counters');
+  globalThis.udpToolFuzz.used = next;
+  return contents;
 }
 
 /**
