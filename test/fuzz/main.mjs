@@ -15,6 +15,11 @@ const { values, positionals } = parseArgs({
   },
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const seconds = Number(values.seconds);
+if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
+  console.error('--seconds and --seed are numbers.');
+  process.exit(2);
+}
 const { fuzz, targets } = await load('run.ts');
 const unknown = positionals.filter((name) => !targets.some((target) => target.name === name));
 if (unknown.length > 0) {
@@ -27,7 +32,7 @@ for (const target of targets) {
   if (positionals.length > 0 && !positionals.includes(target.name)) continue;
   const corpus = await readCorpus(target.name);
   const begun = performance.now();
-  const { runs, features, kept, failure } = fuzz({ target, seed, corpus, seconds: Number(values.seconds) });
+  const { runs, features, kept, failure } = fuzz({ target, seed, corpus, seconds });
   const perSecond = Math.round(runs / ((performance.now() - begun) / 1000));
   console.log(
     `${target.name}: seed ${seed}, ${runs} inputs, ${perSecond} a second, ${features} features, ${kept.length} kept`,
