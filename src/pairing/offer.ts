@@ -29,6 +29,7 @@ export function encodeOffer({ publicKey, name, at }: Offer): Uint8Array {
 
 /** Null for anything that {@link encodeOffer} would not have made. */
 export function decodeOffer(bytes: Uint8Array): Offer | null {
+  if (bytes.length !== OFFER_BYTES) return null;
   const publicKey = readKey(bytes.subarray(0, KEY_BYTES));
   const name = readField(bytes.subarray(KEY_BYTES, KEY_BYTES + 1 + MAX_NAME_BYTES));
   const at = readField(bytes.subarray(KEY_BYTES + 1 + MAX_NAME_BYTES));

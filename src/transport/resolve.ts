@@ -20,7 +20,7 @@ export function parseHostPort(text: string, defaultPort: number = DEFAULT_PORT):
   if (ipVersion(text) !== null) return usable({ host: text, port: defaultPort });
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
-  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   const isHost =
     host !== undefined &&
     (match?.[1] === undefined

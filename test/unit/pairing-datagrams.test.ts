@@ -48,6 +48,11 @@ describe('an offer', () => {
     expect(decodeOffer(changed)).toBeNull();
     expect(decodeOffer(good)).not.toBeNull();
   });
+
+  test('of another length is none, even where zeros alone lack', () => {
+    expect(decodeOffer(good.subarray(0, -1))).toBeNull();
+    expect(decodeOffer(Uint8Array.of(...good, 0))).toBeNull();
+  });
 });
 
 describe('a datagram', () => {

@@ -1,0 +1,1 @@
+export function readCorpus(name: string): Promise<Uint8Array[]>;

@@ -1,0 +1,206 @@
+/** What a target is to notice, it notices: the library with a fault in it fails after so many inputs, and without it never. */
+import { describe, expect, test } from 'vitest';
+import { load, type Mutation } from './bundle.mjs';
+
+const SEED = 1;
+/** It is found long before. */
+const MAX_SECONDS = 20;
+
+const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: string })[] = [
+  {
+    target: 'cbor',
+    fault: 'a map has a key twice',
+    file: 'src/wire/cbor.ts',
+    from: "if (keys.has(key)) return 'a map key stands twice';",
+    to: '',
+  },
+  {
+    target: 'cbor',
+    fault: 'lengths have several forms',
+    file: 'src/wire/cbor.ts',
+    from: 'return this.#argument < smallest ?',
+    to: 'return this.#argument < 0 ?',
+  },
+  {
+    target: 'cbor',
+    fault: 'text is not checked',
+    file: 'src/wire/cbor.ts',
+    from: "return 'a text is not valid UTF-8';",
+    to: 'return null;',
+  },
+  {
+    target: 'cbor',
+    fault: 'a length is believed',
+    file: 'src/wire/cbor.ts',
+    from: 'for (let i = 0; i < count; i++) {\n      const problem = this.item(depth - 1);',
+    to: 'new Uint32Array(Math.min(count, 1e6));\n    for (let i = 0; i < count; i++) {\n      const problem = this.item(depth - 1);',
+  },
+  {
+    target: 'envelope',
+    fault: 'bytes behind the mark of a piece',
+    file: 'src/wire/envelope.ts',
+    from: 'for (let i = end + 1; i < plaintext.length; i++) if (plaintext[i] !== 0) return null;',
+    to: '',
+  },
+  {
+    target: 'envelope',
+    fault: 'runs of an ACK below zero',
+    file: 'src/wire/stream-messages.ts',
+    from: 'if (high < 0 || run > high) return null;',
+    to: 'if (high < 0) return null;',
+  },
+  {
+    target: 'envelope',
+    fault: 'what proves a path is shown',
+    file: 'src/wire/describe-message.ts',
+    from: 'case MessageType.INSTANCE:\n    case MessageType.CLOSE:\n      return {};',
+    to: "case MessageType.INSTANCE:\n      return { instance: 'x' };\n    case MessageType.CLOSE:\n      return {};",
+  },
+  {
+    target: 'handshake',
+    fault: 'a datagram is longer than its fields',
+    file: 'src/session/handshake-datagrams.ts',
+    from: 'return offset === decoded.value.length ? fields : null;',
+    to: 'return offset <= decoded.value.length ? fields : null;',
+  },
+  {
+    target: 'offers',
+    fault: 'a name with control characters',
+    file: 'src/files/names.ts',
+    from: 'if (MISLEADING.test(name)) return',
+    to: 'if (name.length === 0) return',
+  },
+  {
+    target: 'offers',
+    fault: 'fewer bytes than none',
+    file: 'src/sharing/push-state.ts',
+    from: ' && doneBytes >= 0',
+    to: '',
+  },
+  {
+    target: 'manifest',
+    fault: 'a file in no folder',
+    file: 'src/files/manifest.ts',
+    from: "if (parent !== '' && this.#folders.length === 0) return 'an entry is in no folder';",
+    to: '',
+  },
+  {
+    target: 'manifest',
+    fault: 'what an entry lacks is waited for without end',
+    file: 'src/files/manifest.ts',
+    from: 'this.#rest = input.slice(offset);',
+    to: 'this.#rest = new Uint8Array(input.slice(offset));\n    new Uint8Array(65_536);',
+  },
+  {
+    target: 'introductions',
+    fault: 'this machine itself is tried for somebody else',
+    file: 'src/p2p/candidates.ts',
+    from: " || (scope === 'loopback' && scopeOf(introducer.ip) !== 'loopback')",
+    to: '',
+  },
+  {
+    target: 'pairing-datagrams',
+    fault: 'an offer has any length',
+    file: 'src/pairing/offer.ts',
+    from: 'if (bytes.length !== OFFER_BYTES) return null;',
+    to: '',
+  },
+  {
+    target: 'announcement',
+    fault: 'a port is any number',
+    file: 'src/lan/announcement.ts',
+    from: ' || port > 65_535',
+    to: '',
+  },
+  {
+    target: 'keys',
+    fault: 'one point has two keys',
+    file: 'src/crypto/keys.ts',
+    from: 'if (!isCanonical(bytes))',
+    to: 'if (bytes.length === 0)',
+  },
+  {
+    target: 'addresses',
+    fault: 'the port of a name is that of sessions, always',
+    file: 'src/transport/resolve.ts',
+    from: 'match?.[3] === undefined ? defaultPort',
+    to: 'match?.[3] === undefined ? DEFAULT_PORT',
+  },
+  {
+    target: 'peer-book',
+    fault: 'a name of a peer is any text',
+    file: 'src/peer-book.ts',
+    from: 'if (!isPeerName(name)) refuse',
+    to: "if (name === '') refuse",
+  },
+  {
+    target: 'machine',
+    fault: 'a forged counter moves the replay window',
+    file: 'src/session/session.ts',
+    from: 'const plaintext = openWithin(datagram, boxOffset, this.#receiveKey);',
+    to: 'this.#window.commit(counter);\n    const plaintext = openWithin(datagram, boxOffset, this.#receiveKey);',
+  },
+  {
+    target: 'machine',
+    fault: 'a forged datagram keeps a session alive',
+    file: 'src/session/session.ts',
+    from: 'const plaintext = openWithin(datagram, boxOffset, this.#receiveKey);',
+    to: 'this.#lastReceivedAt = now;\n    const plaintext = openWithin(datagram, boxOffset, this.#receiveKey);',
+  },
+  {
+    target: 'machine',
+    fault: 'a stranger uses up random bytes',
+    file: 'src/session/responder.ts',
+    from: "if (peer === undefined) return 'unknown-tag';\n    const hash",
+    to: "if (peer === undefined) {\n      random(1);\n      return 'unknown-tag';\n    }\n    const hash",
+  },
+  {
+    target: 'machine',
+    fault: 'a request that comes again is executed again',
+    file: 'src/rpc/request-server.ts',
+    from: 'const known = lane.entries.get(request.id);',
+    to: 'const known = lane.entries.get(-1);',
+  },
+  {
+    target: 'machine',
+    fault: 'a session is never forgotten',
+    file: 'src/session/session.ts',
+    from: 'now < this.expiresAt && now - this.#lastReceivedAt < this.#idleMs && ',
+    to: '',
+  },
+  {
+    target: 'pairing',
+    fault: 'a yes of the person here is enough',
+    file: 'src/pairing/pairing.ts',
+    from: 'this.#theirs >= Step.YES && ',
+    to: '',
+  },
+  {
+    target: 'pairing',
+    fault: 'a proof is not looked at',
+    file: 'src/pairing/pairing.ts',
+    from: 'if (!isStep(step) || !this.#exchange.isProofOfOther(step, proof)) {',
+    to: 'if (!isStep(step)) {',
+  },
+];
+
+describe('a fault', () => {
+  test.each(FAULTS)('of $target: $fault', async ({ target: name, ...mutation }) => {
+    const { targets, fuzz } = await load('run.ts', mutation);
+    const target = targets.find((one) => one.name === name);
+    if (target === undefined) throw new Error(`There is no target ${name}.`);
+    const { failure } = fuzz({ target, seed: SEED, corpus: [], seconds: MAX_SECONDS, shortens: false });
+    expect(failure, 'nothing was noticed').not.toBeNull();
+  });
+});
+
+test('without a fault, the same inputs find nothing', async () => {
+  const { targets, fuzz } = await load('run.ts');
+  expect(new Set(FAULTS.map(({ target }) => target))).toEqual(new Set(targets.map(({ name }) => name)));
+  for (const target of targets) {
+    const { failure, runs, features } = fuzz({ target, seed: SEED, corpus: [], runs: 300 });
+    expect(failure, target.name).toBeNull();
+    expect(runs).toBe(300);
+    expect(features).toBeGreaterThan(10);
+  }
+});

@@ -1,0 +1,25 @@
+import type { Target } from '../target.ts';
+import { cbor } from './cbor.ts';
+import { envelope } from './envelope.ts';
+import { manifest, offers } from './files.ts';
+import { handshake, pairingDatagrams } from './handshake.ts';
+import { addresses, keys, peerBook } from './keys.ts';
+import { machine } from './machine.ts';
+import { announcement, introductions } from './p2p.ts';
+import { pairing } from './pairing.ts';
+
+export const targets: readonly Target[] = [
+  cbor,
+  envelope,
+  handshake,
+  offers,
+  manifest,
+  introductions,
+  pairingDatagrams,
+  announcement,
+  keys,
+  addresses,
+  peerBook,
+  machine,
+  pairing,
+];
