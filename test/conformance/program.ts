@@ -1,0 +1,78 @@
+/** The real program, in folders of its own: started by its command line alone, nothing of it imported. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { type KeyPair, keyFromText, keyPair } from './keys.ts';
+
+const MAIN = fileURLToPath(new URL('../../dist/cli/udp-tool.js', import.meta.url));
+const run = promisify(execFile);
+
+export class Machine implements AsyncDisposable {
+  readonly keys: string;
+  /** The public key, as `keygen` printed it. */
+  publicText = '';
+  readonly #running: ChildProcess[] = [];
+
+  private constructor(keys: string) {
+    this.keys = keys;
+  }
+
+  static async open(): Promise<Machine> {
+    const machine = new Machine(await mkdtemp(join(tmpdir(), 'udp-tool-conformance-')));
+    machine.publicText = /udp1\w+/.exec(await machine.run('keygen'))?.[0] ?? '';
+    return machine;
+  }
+
+  get #options() {
+    const { keys } = this;
+    return {
+      cwd: keys,
+      env: { PATH: process.env['PATH'], HOME: keys, XDG_CONFIG_HOME: keys, UDP_TOOL_KEYS: keys },
+    };
+  }
+
+  /** Its output, once it ended well. */
+  async run(...args: string[]): Promise<string> {
+    return (await run(process.execPath, [MAIN, ...args], this.#options)).stdout;
+  }
+
+  /** Out of the key file that `keygen` wrote. */
+  async keyPair(): Promise<KeyPair> {
+    const file = await readFile(join(this.keys, 'secret.key'), 'utf8');
+    return keyPair(keyFromText(/UDP-SECRET-KEY-1\w+/.exec(file)?.[0] ?? '', 'udp-secret-key-'));
+  }
+
+  get publicKey(): Uint8Array {
+    return keyFromText(this.publicText, 'udp');
+  }
+
+  /** Starts `udp-tool serve` on loopback; the port that it listens on. */
+  async serve(...more: string[]): Promise<number> {
+    const args = [MAIN, 'serve', '--json', '--port', '0', '--host', '127.0.0.1', ...more];
+    const child = spawn(process.execPath, args, { ...this.#options, stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#running.push(child);
+    for await (const line of createInterface(child.stdout)) {
+      const event = JSON.parse(line);
+      if (event.event === 'listening') {
+        child.stdout.resume();
+        return Number(/:(\d+)$/.exec(event.addresses[0])?.[1]);
+      }
+    }
+    throw new Error('it ended before it listened');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#running) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const ended = once(child, 'exit');
+      child.kill();
+      await ended;
+    }
+    await rm(this.keys, { recursive: true });
+  }
+}
