@@ -5,12 +5,43 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type KeyPair, keyFromText, keyPair } from './keys.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/udp-tool.js', import.meta.url));
 const run = promisify(execFile);
+
+/** A `serve` that runs, by what it prints. */
+export class Server {
+  port = 0;
+  readonly listening: Promise<void>;
+  readonly #reasons: string[] = [];
+  #changed: () => void = () => {};
+
+  constructor(stdout: Readable) {
+    this.listening = new Promise((done) => {
+      createInterface(stdout).on('line', (line) => {
+        const event = JSON.parse(line);
+        if (event.event === 'dropped') this.#reasons.push(event.reason);
+        this.#changed();
+        if (event.event !== 'listening') return;
+        this.port = Number(/:(\d+)$/.exec(event.addresses[0])?.[1]);
+        done();
+      });
+    });
+  }
+
+  /** Waits until it drops a datagram for that reason; the test's own time limit ends it. */
+  async dropped(reason: string): Promise<void> {
+    while (!this.#reasons.includes(reason))
+      await new Promise<void>((done) => {
+        this.#changed = done;
+      });
+    this.#reasons.length = 0;
+  }
+}
 
 export class Machine implements AsyncDisposable {
   readonly keys: string;
@@ -51,19 +82,14 @@ export class Machine implements AsyncDisposable {
     return keyFromText(this.publicText, 'udp');
   }
 
-  /** Starts `udp-tool serve` on loopback; the port that it listens on. */
-  async serve(...more: string[]): Promise<number> {
+  /** Starts `udp-tool serve` on loopback. */
+  async serve(...more: string[]): Promise<Server> {
     const args = [MAIN, 'serve', '--json', '--port', '0', '--host', '127.0.0.1', ...more];
     const child = spawn(process.execPath, args, { ...this.#options, stdio: ['ignore', 'pipe', 'ignore'] });
     this.#running.push(child);
-    for await (const line of createInterface(child.stdout)) {
-      const event = JSON.parse(line);
-      if (event.event === 'listening') {
-        child.stdout.resume();
-        return Number(/:(\d+)$/.exec(event.addresses[0])?.[1]);
-      }
-    }
-    throw new Error('it ended before it listened');
+    const server = new Server(child.stdout);
+    await server.listening;
+    return server;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
