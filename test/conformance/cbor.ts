@@ -13,7 +13,7 @@ export type Value =
 
 const fatal = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export class NotStrict extends Error {}
+class NotStrict extends Error {}
 
 /** One item of at most `depth` levels, and nothing behind it. */
 export function decode(bytes: Uint8Array, depth: number): Value {
@@ -23,7 +23,7 @@ export function decode(bytes: Uint8Array, depth: number): Value {
 }
 
 /** The first item, and where it ends. */
-export function decodeFirst(bytes: Uint8Array, depth: number): readonly [value: Value, end: number] {
+function decodeFirst(bytes: Uint8Array, depth: number): readonly [value: Value, end: number] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
   const take = (length: number): number => {

@@ -9,7 +9,7 @@ export const FULL = 1232;
 /** Where box2 of an OPEN begins. */
 export const BOX2 = 143;
 
-export const handshakeHeader = (type: number, receiver: Uint8Array, rest: Uint8Array): Uint8Array =>
+const handshakeHeader = (type: number, receiver: Uint8Array, rest: Uint8Array): Uint8Array =>
   join([type], receiver, rest);
 export const sessionHeader = (type: number, receiver: Uint8Array, counter: number): Uint8Array =>
   join([type], receiver, new Uint8Array(7), bigEndian(counter, 8));
@@ -19,7 +19,7 @@ const sealFields = (key: Uint8Array, header: Uint8Array, ...parts: Uint8Array[])
   join(header, box(key, header, encode(join(...parts))));
 
 /** The byte string of a datagram that opens. */
-export function openFields(key: Uint8Array, datagram: Uint8Array): Uint8Array | undefined {
+function openFields(key: Uint8Array, datagram: Uint8Array): Uint8Array | undefined {
   const plain = unbox(key, datagram.subarray(0, HEADER), datagram.subarray(HEADER));
   if (plain === undefined) return undefined;
   try {

@@ -55,6 +55,9 @@ const code = matches(/^[a-z][a-z-]{0,31}$/);
 const text: Check = (value) => typeof value === 'string' && join(value).length <= 512;
 const subject: Check = (value) =>
   list(1, 16, any)(value) && Array.isArray(value) && typeof value[0] === 'string';
+/** They begin and end with those that came. */
+const runs: Check = (value) =>
+  list(1, 63, integer(0, 2 ** 48 - 1))(value) && Array.isArray(value) && value.length % 2 === 1;
 const counter = integer(0, 2 ** 48 - 1);
 
 /** What follows the type, by type. */
@@ -71,7 +74,7 @@ const SHAPES: readonly (readonly Check[])[] = [
   [lane, id, u32, u32, bytes(0, 1152)],
   [lane, id, data8],
   [data8],
-  [counter, integer(0, 600_000_000), list(1, 63, counter)],
+  [counter, integer(0, 600_000_000), runs],
   [u32, subject],
   [u32, u32, bytes(1, 16_384)],
   [u32, u32, bytes(0, 16_384)],

@@ -33,9 +33,9 @@ export class Server {
     });
   }
 
-  /** Waits until it drops a datagram for that reason; the test's own time limit ends it. */
-  async dropped(reason: string): Promise<void> {
-    while (!this.#reasons.includes(reason))
+  /** Waits until it has dropped datagrams for all those reasons; the test's own time limit ends it. */
+  async dropped(...reasons: readonly string[]): Promise<void> {
+    while (!reasons.every((reason) => this.#reasons.includes(reason)))
       await new Promise<void>((done) => {
         this.#changed = done;
       });

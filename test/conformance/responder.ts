@@ -1,5 +1,5 @@
 /** A responder on a socket: epoch, cookies, requests. PROTOCOL.md §5.2, §5.3, §8, §9.2. */
-import { createSocket, type RemoteInfo } from 'node:dgram';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { bigEndian, fields, hex, join } from './bytes.ts';
@@ -24,8 +24,31 @@ const LOOPBACK = '127.0.0.1';
 /** What fits into one datagram, encoded (§8). */
 const ONE_MESSAGE = 1190;
 const PART = 1152;
+/** A DATA of streams may be that long (§8.6). */
+const LARGEST = 16_384;
+
+type Source = { readonly address: string; readonly port: number };
+type Send = (datagram: Uint8Array) => void;
 
 export type Commands = Readonly<Record<string, (args: readonly Value[]) => Value>>;
+
+/** What a responder draws at random; given, so that the worked example comes out. */
+export interface Drawn {
+  readonly boot: Uint8Array;
+  readonly epochKey: Uint8Array;
+  readonly epochSecret: Uint8Array;
+  readonly firstSid: Uint8Array;
+  readonly kem?: Uint8Array;
+  readonly rest: () => Uint8Array;
+}
+
+const drawn = (): Drawn => ({
+  boot: random(6),
+  epochKey: random(32),
+  epochSecret: random(32),
+  firstSid: join([0], random(7)), // room to count up
+  rest: () => random(15),
+});
 
 export class Responder {
   /** What became of each datagram, by the reasons of §11 or "ok". */
@@ -39,20 +62,22 @@ export class Responder {
   readonly #own: KeyPair;
   readonly #commands: Commands;
   readonly #socket = createSocket('udp4');
-  readonly #boot = random(6);
-  readonly #epochKey = random(32);
-  readonly #epoch = keyPair(random(32));
+  readonly #drawn: Drawn;
+  readonly #epoch: KeyPair;
   readonly #challenges = new Map<string, Uint8Array>();
   readonly #consumed = new Set<string>();
   readonly #sessions = new Map<
     string,
     { readonly session: Session; readonly answers: Map<string, Message[]> }
   >();
-  #nextSid = Buffer.from(random(8)).readBigUInt64BE() / 2n;
+  #nextSid: bigint;
 
-  constructor(own: KeyPair, peer: Uint8Array, commands: Commands, psk?: Uint8Array) {
+  constructor(own: KeyPair, peer: Uint8Array, commands: Commands, psk?: Uint8Array, given = drawn()) {
     this.#own = own;
     this.#commands = commands;
+    this.#drawn = given;
+    this.#epoch = keyPair(given.epochSecret);
+    this.#nextSid = BigInt(`0x${hex(given.firstSid)}`);
     this.pair = pairKeys(own, peer, 'responder', psk);
   }
 
@@ -63,7 +88,12 @@ export class Responder {
     this.#socket.on('message', (bytes, from) => {
       const datagram = Uint8Array.from(bytes);
       this.recorded.push(datagram);
-      this.results.push(this.#take(datagram, from));
+      this.results.push(
+        this.take(datagram, from, (answer) => {
+          this.recorded.push(answer);
+          this.#socket.send(answer, from.port, from.address);
+        }),
+      );
     });
     this.#socket.bind(0, LOOPBACK);
     await once(this.#socket, 'listening');
@@ -74,46 +104,44 @@ export class Responder {
     this.#socket.close();
   }
 
-  #send(datagram: Uint8Array, to: RemoteInfo): void {
-    this.recorded.push(datagram);
-    this.#socket.send(datagram, to.port, to.address);
-  }
-
-  #take(datagram: Uint8Array, from: RemoteInfo): string {
-    if (datagram.length > FULL) return 'too-long';
-    if (datagram.length < HEADER) return 'too-short';
+  /** What becomes of a datagram: "ok", or why it is dropped. */
+  take(datagram: Uint8Array, from: Source, send: Send): string {
+    const [type = 0] = datagram;
+    if (datagram.length < 41) return 'too-short';
+    if (datagram.length > (type === TYPE.data ? LARGEST : FULL)) return 'too-long';
     const receiver = hex(datagram.subarray(1, 9));
-    if (datagram[0] === TYPE.hello) return this.#hello(datagram, receiver, from);
-    if (datagram[0] === TYPE.open || datagram[0] === TYPE.data) {
-      if (datagram.length < (datagram[0] === TYPE.open ? 160 : 41)) return 'bad-length';
+    if (type === TYPE.hello) return this.#hello(datagram, receiver, from, send);
+    if (type === TYPE.open || type === TYPE.data) {
+      if (type === TYPE.open && datagram.length < 160) return 'bad-length';
       if (counterOf(datagram) === undefined) return 'bad-header';
       const live = this.#sessions.get(receiver);
-      if (live) return this.#within(receiver, live.session.receive(datagram), from);
-      return datagram[0] === TYPE.open ? this.#open(datagram, receiver, from) : 'unknown-session';
+      if (live) return this.#within(receiver, live.session.receive(datagram), send);
+      return type === TYPE.open ? this.#open(datagram, receiver, send) : 'unknown-session';
     }
-    return datagram[0] === TYPE.retry || datagram[0] === TYPE.challenge ? 'unknown-hello' : 'unknown-type';
+    if (type !== TYPE.retry && type !== TYPE.challenge) return 'unknown-type';
+    return datagram.length === (type === TYPE.retry ? 46 : FULL) ? 'unknown-hello' : 'bad-length';
   }
 
-  #hello(datagram: Uint8Array, receiver: string, from: RemoteInfo): string {
+  #hello(datagram: Uint8Array, receiver: string, from: Source, send: Send): string {
     if (datagram.length !== FULL) return 'bad-length';
     if (receiver !== hex(this.pair.tag)) return 'unknown-tag';
     const known = hex(hash(256, datagram));
     const again = this.#challenges.get(known);
     if (again) {
-      this.#send(again, from);
+      send(again);
       return 'ok';
     }
     const inner = helloFields(this.pair, datagram);
     if (inner === undefined) return 'bad-box';
     let encapsulated: ReturnType<typeof ml_kem768.encapsulate>;
     try {
-      encapsulated = ml_kem768.encapsulate(inner[1]);
+      encapsulated = ml_kem768.encapsulate(inner[1], this.#drawn.kem);
     } catch {
       return 'bad-key';
     }
     const sid = bigEndian(this.#nextSid++, 8);
     const parts = {
-      boot: this.#boot,
+      boot: this.#drawn.boot,
       eS: this.#epoch.public,
       kemCiphertext: encapsulated.cipherText,
       sid,
@@ -125,24 +153,24 @@ export class Responder {
       encapsulated.sharedSecret,
     );
     const sealed = box(
-      this.#epochKey,
+      this.#drawn.epochKey,
       join(sid, new Uint8Array(16)),
       join(ck, bigEndian(0, 4), this.#address(from)),
     );
-    const answer = challenge(this.pair, datagram, random(15), { ...parts, cookie: sealed });
+    const answer = challenge(this.pair, datagram, this.#drawn.rest(), { ...parts, cookie: sealed });
     this.#challenges.set(known, answer);
-    this.#send(answer, from);
+    send(answer);
     return 'ok';
   }
 
-  #address({ address, port }: RemoteInfo): Uint8Array {
-    return hash(256, join('address', `${address}:${port}`), this.#epochKey).slice(0, 3);
+  #address({ address, port }: Source): Uint8Array {
+    return hash(256, join('address', `${address}:${port}`), this.#drawn.epochKey).slice(0, 3);
   }
 
-  #open(datagram: Uint8Array, receiver: string, from: RemoteInfo): string {
+  #open(datagram: Uint8Array, receiver: string, send: Send): string {
     if (this.#consumed.has(receiver)) return 'consumed';
     const sid = datagram.slice(1, 9);
-    const cookie = unbox(this.#epochKey, join(sid, new Uint8Array(16)), datagram.subarray(HEADER, 79));
+    const cookie = unbox(this.#drawn.epochKey, join(sid, new Uint8Array(16)), datagram.subarray(HEADER, 79));
     const cut = cookie && fields(cookie, 32, 4, 3);
     if (!cut) return 'bad-cookie';
     const [ck] = cut;
@@ -157,10 +185,10 @@ export class Responder {
     if (received.messages[0]?.[0] !== T.instance) return 'bad-envelope';
     this.sessionKeys.push(keys);
     this.#sessions.set(receiver, { session, answers: new Map() });
-    return this.#within(receiver, received, from);
+    return this.#within(receiver, received, send);
   }
 
-  #within(sid: string, received: ReturnType<Session['receive']>, from: RemoteInfo): string {
+  #within(sid: string, received: ReturnType<Session['receive']>, send: Send): string {
     if ('dropped' in received) return received.dropped;
     const live = this.#sessions.get(sid);
     for (const message of received.messages) {
@@ -171,7 +199,7 @@ export class Responder {
         break;
       }
       const answers = live ? this.#answers(live.answers, message) : [];
-      for (const answer of answers) if (live) this.#send(live.session.data([answer]), from);
+      for (const answer of answers) if (live) send(live.session.data([answer]));
     }
     return 'ok';
   }

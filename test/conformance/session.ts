@@ -8,17 +8,11 @@ const WINDOW = 2016;
 const ROOM_IN_OPEN = 1073;
 const ROOM_IN_DATA = 1192;
 
-export type Dropped =
-  | 'bad-box'
-  | 'replayed'
-  | 'bad-envelope'
-  | 'bad-header'
-  | 'bad-length'
-  | 'unknown-session';
+type Dropped = 'bad-box' | 'replayed' | 'bad-envelope' | 'bad-header' | 'bad-length' | 'unknown-session';
 export type Received = { readonly messages: readonly Message[] } | { readonly dropped: Dropped };
 
 /** The counters of one direction that came. */
-export class Window {
+class Window {
   #highest = -1;
   readonly #seen = new Set<number>();
 
