@@ -21,7 +21,7 @@ import { envelope, type Message, T } from './messages.ts';
 import { Responder } from './responder.ts';
 
 /** One byte, repeated, as Appendix A draws it. */
-export const repeated = (byte: number, length: number): Uint8Array => new Uint8Array(length).fill(byte);
+const repeated = (byte: number, length: number): Uint8Array => new Uint8Array(length).fill(byte);
 
 export const initiator = keyPair(repeated(0x11, 32));
 export const responder = keyPair(repeated(0x22, 32));
