@@ -83,11 +83,18 @@ const SHAPES: readonly (readonly Check[])[] = [
   [u32, bytes(0, 1232)],
 ];
 
+function isPart([, , index, count, piece]: Message): boolean {
+  const [i, n] = [Number(index), Number(count)];
+  const { length } = piece as Uint8Array;
+  return n >= 2 && n <= 57 && i < n && (i === n - 1 ? length >= 1 : length === 1152);
+}
+
 function isMessage(value: Value): value is Message {
   if (!Array.isArray(value)) return false;
   const [type, ...rest] = value as Message;
   const shape = typeof type === 'number' ? SHAPES[type] : undefined;
-  return shape !== undefined && shape.length === rest.length && shape.every((check, i) => check(rest[i]));
+  if (shape?.length !== rest.length || !shape.every((check, i) => check(rest[i]))) return false;
+  return type !== T.part || isPart(rest);
 }
 
 /** The messages of an envelope; undefined if it is not as §7 and §8 have it. */

@@ -259,6 +259,17 @@ export function cases(): readonly Case[] {
   bad('an ACK of 65 runs', [[T.ack, 500, 0, Array(65).fill(0)]]);
   bad('an ACK of an even number of runs', [[T.ack, 500, 0, [0, 0]]]);
   bad('one good message and one bad', [[T.ping, 1], [19]]);
+  const piece = repeated(1, 1152);
+  bad('a PART of one', [[T.part, 0, 9, 0, 1, piece]]);
+  bad('a PART of 58', [[T.part, 0, 9, 0, 58, piece]]);
+  bad('a PART behind the last', [[T.part, 0, 9, 2, 2, piece]]);
+  bad('a short PART before the last', [[T.part, 0, 9, 0, 2, repeated(1, 1151)]]);
+  bad('a last PART of no bytes', [[T.part, 0, 9, 1, 2, new Uint8Array()]]);
+  bad('a RELAY of 1233 bytes', [[T.relay, 0, repeated(1, 1233)]]);
+  bad('an ACK of counter 2^48', [[T.ack, 2 ** 48, 0, [0]]]);
+  bad('an ACK of 600.000001 s', [[T.ack, 0, 600_000_001, [0]]]);
+  bad('a code in capitals', [[T.reset, 0, 'Busy']]);
+  good('a LAST of no bytes', [T.last, 0, 0, new Uint8Array()]);
   const unpadded = encode([[T.ping, 1]]);
   add('an envelope without its 0x80', data(counter++, unpadded), live, 'bad-envelope', unpadded);
   const other = join(encode([[T.ping, 1]]), [0x80, 0, 1]);
