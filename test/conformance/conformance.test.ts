@@ -1,13 +1,15 @@
 /** A second implementation, written from PROTOCOL.md alone, against the real program on loopback. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join as path } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { join } from './bytes.ts';
+import { decode } from './cbor.ts';
 import { Initiator, random } from './initiator.ts';
 import { T } from './messages.ts';
 import { Machine } from './program.ts';
 import { readRecording } from './recording.ts';
 import { Responder } from './responder.ts';
+import { ask, idOfChunk } from './streams.ts';
 
 const LARGE = `export const large = {
   summary: 'Much', idempotent: true,
@@ -21,6 +23,8 @@ interface Served {
   readonly psk?: Uint8Array;
   /** The peer has another than `serve`. */
   readonly otherPsk?: Uint8Array;
+  /** `serve` offers it. */
+  readonly file?: Uint8Array;
 }
 
 async function addPeer(at: Machine, name: string, key: string, psk?: Uint8Array, ...more: string[]) {
@@ -33,13 +37,16 @@ async function addPeer(at: Machine, name: string, key: string, psk?: Uint8Array,
 }
 
 /** `pi` serves; the peer has the key file that `mac` made. */
-async function served({ psk, otherPsk = psk }: Served = {}) {
+async function served({ psk, otherPsk = psk, file }: Served = {}) {
   const [pi, mac] = await Promise.all([Machine.open(), Machine.open()]);
   await addPeer(pi, 'mac', mac.publicText, psk);
   await pi.run('peer', 'allow', 'mac', 'large', 'count');
   const commands = path(pi.keys, 'commands.mjs');
   await writeFile(commands, LARGE, { mode: 0o600 });
-  const server = await pi.serve('--commands', commands, '--verbose');
+  const shared = path(pi.keys, 'shared');
+  await mkdir(shared);
+  if (file) await writeFile(path(shared, 'file'), file);
+  const server = await pi.serve('--commands', commands, '--verbose', '--share', shared);
   const { port } = server;
   const own = await mac.keyPair();
   const peer = new Initiator({ own, peer: pi.publicKey, port, ...(otherPsk && { psk: otherPsk }) });
@@ -54,7 +61,7 @@ async function served({ psk, otherPsk = psk }: Served = {}) {
   };
 }
 
-describe('as initiator, asking `udp-tool serve`', () => {
+describe.concurrent('as initiator, asking `udp-tool serve`', () => {
   it.each([
     ['without a pre-shared key', {}],
     ['with one', { psk: random(32) }],
@@ -80,6 +87,21 @@ describe('as initiator, asking `udp-tool serve`', () => {
     expect(await peer.request('nothing')).toMatchObject({ error: 'unknown-command' });
     expect(await peer.request('lucky', [2, 1])).toMatchObject({ error: 'bad-arguments' });
     expect(await peer.request('large', [70_000])).toMatchObject({ error: 'too-large' });
+  });
+
+  it('fetches a file that is offered, over streams', async () => {
+    const file = new Uint8Array(131_072).map((_, i) => i % 251);
+    await using lab = await served({ file });
+    const { peer } = lab;
+    await peer.handshake();
+    await peer.ping(1);
+    const offers = await ask(peer, 0, ['offers']);
+    const id = idOfChunk(file);
+    expect(decode(offers as Uint8Array, 8)).toEqual([
+      ['file', file.length, 1, id, expect.any(Number), false],
+    ]);
+    expect(await ask(peer, 1, ['chunk', id, 0])).toEqual(file);
+    expect(await ask(peer, 2, ['chunk', random(32), 0])).toBe('unknown');
   });
 
   it('hears nothing with another pre-shared key', async () => {
@@ -166,7 +188,7 @@ describe('as initiator, asking `udp-tool serve`', () => {
   });
 });
 
-describe('as responder, asked by `udp-tool send`', () => {
+describe.concurrent('as responder, asked by `udp-tool send`', () => {
   it.each([
     ['without a pre-shared key', undefined],
     ['with one', random(32)],

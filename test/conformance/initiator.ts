@@ -15,7 +15,8 @@ import {
 } from './handshake.ts';
 import { hash, type KeyPair, keyPair, type PairKeys, pairKeys } from './keys.ts';
 import { type Message, T } from './messages.ts';
-import { Session } from './session.ts';
+import { counterOf, Session } from './session.ts';
+import { ackOf } from './streams.ts';
 
 const LOOPBACK = '127.0.0.1';
 /** As §9.1 has it before the first sample; this peer takes none. */
@@ -54,6 +55,8 @@ export class Initiator {
   #opening: { readonly cookie: Uint8Array; readonly ck: Uint8Array; readonly eC: Uint8Array } | undefined;
   #boot = new Uint8Array(6);
   #lastId = 0;
+  /** Of this session's datagrams that came. */
+  readonly #counters = new Set<number>();
 
   constructor({ own, peer, psk, port }: Options) {
     this.#own = own;
@@ -188,6 +191,11 @@ export class Initiator {
     const received = this.#session.receive(datagram);
     if ('dropped' in received) return received.dropped;
     this.#opening = undefined;
+    this.#counters.add(counterOf(datagram) ?? 0);
+    if (received.messages.some(([type]) => Number(type) >= T.ask && Number(type) <= T.stop)) {
+      const { largest, runs } = ackOf(this.#counters);
+      this.say([T.ack, largest, 0, runs]);
+    }
     for (const message of received.messages) {
       if (message[0] === T.pathChallenge) this.say([T.pathResponse, message[1]]);
       for (const look of [...this.#waiting]) look(message, socket);
@@ -203,6 +211,7 @@ export class Initiator {
     const keys = sessionKeys(this.pair, 'initiator', this.#own, ephemeral, inner.eS, ck, inner.sid);
     if (keys === undefined) return 'bad-key';
     this.#hello = undefined;
+    this.#counters.clear();
     this.#session = new Session('initiator', keys);
     this.#opening = { cookie: inner.cookie, ck, eC: ephemeral.public };
     this.#boot = Uint8Array.from(inner.boot);
