@@ -1,4 +1,4 @@
-/** A second implementation, written from PROTOCOL.md alone, against the real program on loopback. */
+/** A second implementation, written from PROTOCOL.md, against the real program on loopback. */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join as path } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -86,8 +86,11 @@ describe('the frozen cases', () => {
 
   it.each(frozen)('$name', ({ datagram, after, refused }) => {
     const receiver = workedResponder();
-    const take = (text: string): string => receiver.take(unhex(text), SOURCE, () => {});
+    let sent = 0;
+    const take = (text: string): string => receiver.take(unhex(text), SOURCE, () => sent++);
     for (const name of after) take(byName.get(name)?.datagram ?? '');
+    sent = 0;
     expect(take(datagram)).toBe(refused ?? 'ok');
+    if (refused) expect(sent).toBe(0);
   });
 });

@@ -34,5 +34,7 @@ test.each(cases)('$name', ({ after, datagram, refused }) => {
   const endpoint = responder();
   const take = (text: string) => endpoint.receive(Uint8Array.from(Buffer.from(text, 'hex')), FROM, 0);
   for (const name of after) take(byName.get(name)?.datagram ?? '');
+  endpoint.drain(0);
   expect(take(datagram)).toBe(refused ?? null);
+  if (refused) expect(endpoint.drain(0)).toEqual([]);
 });
