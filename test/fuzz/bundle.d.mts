@@ -1,12 +1,6 @@
+import type { Mutation } from '../support/bundle.mjs';
 import type { FuzzOptions, FuzzResult } from './fuzzer.ts';
 import type { Target } from './target.ts';
-
-/** A part of the source, and what stands there instead: to see whether it is noticed. */
-export interface Mutation {
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-}
 
 /** What run.ts gives. */
 export interface Run {
@@ -14,4 +8,4 @@ export interface Run {
   readonly fuzz: (options: FuzzOptions) => FuzzResult;
 }
 
-export function load(entry: 'run.ts', mutation?: Mutation | null): Promise<Run>;
+export function load(mutation?: Mutation | null): Promise<Run>;

@@ -2,21 +2,13 @@
  * src/ with counters in it: one for each branch that can be taken, and one for the bytes that are asked for. V8's own
  * coverage would be without a second copy of the code, but to read it takes longer than most inputs do.
  */
-import { readFile, rm } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parse } from 'acorn';
-import { build, transform } from 'esbuild';
+import { load as bundle } from '../support/bundle.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const SRC = join(ROOT, 'src/');
-/** Below node_modules/, so that the packages that stay outside are found. */
-const OUT = join(ROOT, 'node_modules/.cache/udp-tool-fuzz');
 /** What takes memory by a number that may come from the network. */
 const ARRAYS = /^(?:Array|ArrayBuffer|(?:Big)?(?:Ui|I)nt\d+Array|Float\d+Array)$/;
 /** More than there are branches in src/, some of it several times. */
 const MAX_COUNTERS = 1 << 15;
-let bundles = 0;
 
 globalThis.udpToolFuzz ??= {
   edges: new Uint32Array(MAX_COUNTERS),
@@ -29,68 +21,15 @@ globalThis.udpToolFuzz ??= {
 };
 
 /**
- * A part of the source, and what stands there instead: to see whether it is noticed.
- * @typedef {{ file: string, from: string, to: string }} Mutation
+ * Bundles run.ts with the instrumented library, and loads it.
+ * @param {import('../support/bundle.mjs').Mutation | null} mutation
  */
-
-/**
- * Bundles an entry below test/fuzz/ with the instrumented library, and loads it.
- * @param {string} entry
- * @param {Mutation | null} mutation
- */
-export async function load(entry, mutation = null) {
-  const outfile = join(OUT, `${process.pid}-${bundles++}.mjs`);
-  await build({
-    entryPoints: [join(ROOT, 'test/fuzz', entry)],
-    outfile,
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'error',
-    plugins: [instrumenting(mutation)],
-  });
-  try {
-    return await import(pathToFileURL(outfile).href);
-  } finally {
-    await rm(outfile, { force: true });
-  }
+export function load(mutation = null) {
+  return bundle('fuzz/run.ts', instrument, mutation);
 }
 
-/** By path, as it is without a mutation: it is bundled again and again. */
-const instrumented = new Map();
-
-/** @param {Mutation | null} mutation */
-function instrumenting(mutation) {
-  return {
-    name: 'counters',
-    /** @param {import('esbuild').PluginBuild} building */
-    setup({ onLoad, onEnd }) {
-      let mutated = mutation === null;
-      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
-        if (!path.startsWith(SRC)) return undefined;
-        if (mutation === null || relative(ROOT, path) !== mutation.file) {
-          const contents = instrumented.get(path) ?? (await instrument(await readFile(path, 'utf8')));
-          instrumented.set(path, contents);
-          return { contents, loader: 'js' };
-        }
-        const source = await readFile(path, 'utf8');
-        if (source.split(mutation.from).length !== 2)
-          throw new Error(`not once in ${mutation.file}: ${mutation.from}`);
-        mutated = true;
-        return { contents: await instrument(source.replace(mutation.from, () => mutation.to)), loader: 'js' };
-      });
-      onEnd(() => {
-        if (!mutated) throw new Error(`${mutation?.file} is not used`);
-      });
-    },
-  };
-}
-
-/** @param {string} source TypeScript */
-async function instrument(source) {
-  const { code } = await transform(source, { loader: 'ts', target: 'node20' });
+/** @param {string} code JavaScript */
+function instrument(code) {
   const { contents, next } = withCounters(code, globalThis.udpToolFuzz.used);
   if (next > MAX_COUNTERS) throw new Error('there are more branches than counters');
   globalThis.udpToolFuzz.used = next;

@@ -20,7 +20,7 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
   console.error('--seconds and --seed are numbers.');
   process.exit(2);
 }
-const { fuzz, targets } = await load('run.ts');
+const { fuzz, targets } = await load();
 const unknown = positionals.filter((name) => !targets.some((target) => target.name === name));
 if (unknown.length > 0) {
   console.error(

@@ -1,6 +1,7 @@
 /** What a target is to notice, it notices: the library with a fault in it fails after so many inputs, and without it never. */
 import { describe, expect, test } from 'vitest';
-import { load, type Mutation } from './bundle.mjs';
+import type { Mutation } from '../support/bundle.mjs';
+import { load } from './bundle.mjs';
 
 const SEED = 1;
 /** It is found long before. */
@@ -186,7 +187,7 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
 
 describe('a fault', () => {
   test.each(FAULTS)('of $target: $fault', async ({ target: name, ...mutation }) => {
-    const { targets, fuzz } = await load('run.ts', mutation);
+    const { targets, fuzz } = await load(mutation);
     const target = targets.find((one) => one.name === name);
     if (target === undefined) throw new Error(`There is no target ${name}.`);
     const { failure } = fuzz({ target, seed: SEED, corpus: [], seconds: MAX_SECONDS, shortens: false });
@@ -195,7 +196,7 @@ describe('a fault', () => {
 });
 
 test('without a fault, the same inputs find nothing', async () => {
-  const { targets, fuzz } = await load('run.ts');
+  const { targets, fuzz } = await load();
   expect(new Set(FAULTS.map(({ target }) => target))).toEqual(new Set(targets.map(({ name }) => name)));
   for (const target of targets) {
     const { failure, runs, features } = fuzz({ target, seed: SEED, corpus: [], runs: 300 });

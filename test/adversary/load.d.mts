@@ -1,0 +1,10 @@
+import type { Mutation } from '../support/bundle.mjs';
+import type { Report } from './schedule.ts';
+
+/** What run.ts gives. */
+export interface Run {
+  /** @throws Violation */
+  readonly runSchedule: (seed: number, reads?: number) => Report;
+}
+
+export function load(mutation?: Mutation | null): Promise<Run>;

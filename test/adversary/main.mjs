@@ -1,0 +1,89 @@
+/**
+ * npm run adversary -- [--schedules N] [--seed FIRST] [--workers N]: as many schedules as you like, the seeds one after the
+ * other from a first one that is drawn and printed.
+ */
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { load } from './load.mjs';
+
+const REPORT_EVERY = 500;
+const LINE_EVERY = 20_000;
+
+if (isMainThread) main();
+else await work(workerData);
+
+function main() {
+  const { values } = parseArgs({
+    options: {
+      schedules: { type: 'string', default: '20000' },
+      seed: { type: 'string' },
+      workers: { type: 'string', default: String(availableParallelism()) },
+    },
+  });
+  const schedules = Number(values.schedules);
+  const first = Number(values.seed ?? Date.now() % 1_000_000_000);
+  const workers = Number(values.workers);
+  if (![schedules, first, workers].every(Number.isSafeInteger) || schedules < 1 || workers < 1) {
+    console.error('--schedules, --seed and --workers are whole numbers.');
+    process.exit(2);
+  }
+  console.log(`seeds from ${first}, ${schedules} schedules, ${workers} workers`);
+  const begun = performance.now();
+  const total = { schedules: 0, steps: 0, datagrams: 0, answered: 0, worstMs: 0, reads: 0, readable: 0 };
+  let lines = 0;
+  const line = () =>
+    console.log(
+      `${total.schedules} schedules in ${Math.round((performance.now() - begun) / 1000)} s: ${total.steps} steps, ` +
+        `${total.datagrams} datagrams, ${total.answered} answers; at worst answered ${Math.round(total.worstMs)} ms after the ` +
+        `attacker let go; everything recorded tried ${total.reads} times: ${total.readable} readable at once, none later`,
+    );
+  let running = workers;
+  for (let index = 0; index < workers; index++) {
+    const worker = new Worker(fileURLToPath(import.meta.url), {
+      workerData: { first, schedules, index, workers },
+    });
+    worker.on('message', ({ failure, ...counts }) => {
+      if (failure !== undefined) {
+        console.log(`FAILED: ${failure}`);
+        process.exitCode = 1;
+        return;
+      }
+      for (const [name, count] of Object.entries(counts))
+        total[name] = name === 'worstMs' ? Math.max(total[name], count) : total[name] + count;
+      const due = Math.floor(total.schedules / LINE_EVERY);
+      if (due > lines) line();
+      lines = due;
+    });
+    worker.on('exit', () => {
+      if (--running === 0) line();
+    });
+  }
+}
+
+/** Every so manyth seed, from its own first one. */
+async function work({ first, schedules, index, workers }) {
+  const { runSchedule } = await load();
+  const none = { schedules: 0, steps: 0, datagrams: 0, answered: 0, worstMs: 0, reads: 0, readable: 0 };
+  let counts = { ...none };
+  for (let i = index; i < schedules; i += workers) {
+    counts.schedules++;
+    try {
+      const { steps, datagrams, answered, recoveredAfterMs, readable } = runSchedule(first + i);
+      counts.steps += steps;
+      counts.datagrams += datagrams;
+      counts.answered += answered;
+      counts.worstMs = Math.max(counts.worstMs, recoveredAfterMs);
+      counts.reads += readable === null ? 0 : 1;
+      counts.readable += readable?.atOnce ?? 0;
+    } catch (error) {
+      parentPort.postMessage({ failure: `seed ${first + i}: ${error.message}` });
+    }
+    if (counts.schedules === REPORT_EVERY) {
+      parentPort.postMessage(counts);
+      counts = { ...none };
+    }
+  }
+  parentPort.postMessage(counts);
+}

@@ -1,0 +1,100 @@
+/** Bundles an entry of the tests with src/, which is changed on the way: to count, to look inside, or to be wrong in one place. */
+import { readFile, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build, transform } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SRC = join(ROOT, 'src/');
+/** Below node_modules/, so that the packages that stay outside are found. */
+const OUT = join(ROOT, 'node_modules/.cache/udp-tool-bundles');
+let bundles = 0;
+
+/**
+ * A part of the source, and what stands there instead: to see whether it is noticed.
+ * @typedef {{ file: string, from: string, to: string }} Mutation
+ */
+
+/** What it makes of each file, by path: the same is bundled again and again. */
+const changed = new Map();
+
+/**
+ * @param {string} entry below test/
+ * @param {(javascript: string) => string} change of every file of src/
+ * @param {Mutation | null} mutation
+ * @param {Readonly<Record<string, string>>} instead the file that is imported in the place of another, which only that
+ *   file itself still imports
+ */
+export async function load(entry, change, mutation = null, instead = {}) {
+  const outfile = join(OUT, `${process.pid}-${bundles++}.mjs`);
+  await build({
+    entryPoints: [join(ROOT, 'test', entry)],
+    outfile,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    logLevel: 'error',
+    plugins: [replacing(instead), changing(change, mutation)],
+  });
+  try {
+    return await import(pathToFileURL(outfile).href);
+  } finally {
+    await rm(outfile, { force: true });
+  }
+}
+
+/** @param {Readonly<Record<string, string>>} instead */
+function replacing(instead) {
+  return {
+    name: 'instead',
+    /** @param {import('esbuild').PluginBuild} building */
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir, importer }) => {
+        const other = instead[relative(ROOT, join(resolveDir, path))];
+        return other === undefined || relative(ROOT, importer) === other
+          ? undefined
+          : { path: join(ROOT, other) };
+      });
+    },
+  };
+}
+
+/**
+ * @param {(javascript: string) => string} change
+ * @param {Mutation | null} mutation
+ */
+function changing(change, mutation) {
+  if (!changed.has(change)) changed.set(change, new Map());
+  const known = changed.get(change);
+  return {
+    name: 'change',
+    /** @param {import('esbuild').PluginBuild} building */
+    setup({ onLoad, onEnd }) {
+      let mutated = mutation === null;
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        if (!path.startsWith(SRC)) return undefined;
+        if (mutation === null || relative(ROOT, path) !== mutation.file) {
+          const contents = known.get(path) ?? change(await javascriptOf(await readFile(path, 'utf8')));
+          known.set(path, contents);
+          return { contents, loader: 'js' };
+        }
+        const source = await readFile(path, 'utf8');
+        if (source.split(mutation.from).length !== 2)
+          throw new Error(`not once in ${mutation.file}: ${mutation.from}`);
+        mutated = true;
+        const wrong = source.replace(mutation.from, () => mutation.to);
+        return { contents: change(await javascriptOf(wrong)), loader: 'js' };
+      });
+      onEnd(() => {
+        if (!mutated) throw new Error(`${mutation?.file} is not used`);
+      });
+    },
+  };
+}
+
+/** @param {string} source TypeScript */
+async function javascriptOf(source) {
+  return (await transform(source, { loader: 'ts', target: 'node20' })).code;
+}
