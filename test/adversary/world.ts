@@ -229,7 +229,7 @@ export class World {
   forge(datagram: Uint8Array, to: Host, from: Address): void {
     const known = this.#known.get(keyOf(datagram));
     if (known !== undefined) {
-      this.deliver(known, to, from);
+      this.deliver(known, to, known.by.address);
       return;
     }
     const before = this.#stateOf(to);
