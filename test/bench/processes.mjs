@@ -7,10 +7,16 @@ const PATIENCE_MS = 15_000;
 const children = new Set();
 
 export class Child {
-  #process = fork(new URL('./child.mjs', import.meta.url));
+  #process;
 
-  static async start() {
-    const child = new Child();
+  /** @param {URL} script */
+  constructor(script) {
+    this.#process = fork(script);
+  }
+
+  /** @param {URL} script */
+  static async start(script = new URL('./child.mjs', import.meta.url)) {
+    const child = new Child(script);
     children.add(child);
     // What is sent before its modules are loaded would be lost.
     await once(child.#process, 'message');
