@@ -25,6 +25,10 @@ export const HANDSHAKES_PER_SECOND = 4;
 export const HANDSHAKE_BURST = 16;
 /** CHALLENGEs remembered a peer an epoch, so that an identical HELLO gets identical bytes. */
 export const CACHED_CHALLENGES = 8;
+/** RETRYs remembered likewise: so many recorded HELLOs, sent again and again, are not even opened. */
+export const CACHED_RETRIES = 32;
+/** The same HELLO from the same address is not answered again before: shorter than any time-out. */
+export const HELLO_REPEAT_INTERVAL_MS = 25;
 /** Addresses remembered a session. */
 export const MAX_PATHS = 4;
 export const PATH_CHALLENGE_INTERVAL_MS = 500;

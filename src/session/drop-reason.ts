@@ -10,7 +10,7 @@ export const DROP_REASONS = [
   'unknown-hello', // a RETRY or CHALLENGE to a HELLO that is not ours, or answered already
   'unknown-session',
   'bad-box', // not sealed under the key it should be: tampered, reflected, or another key
-  'replayed', // seen, or too old to tell
+  'replayed', // seen, or too old to tell; a HELLO that was answered just now
   'consumed', // an OPEN whose CHALLENGE was used up
   'bad-cookie', // an OPEN whose CHALLENGE we never made, or not in this epoch or the one before
   'bad-key', // a low-order point, or an ML-KEM key that is none

@@ -3,13 +3,14 @@
  * ephemeral keypair, the ids it has given out, and the CHALLENGEs to repeat. All of it is born, and dies, together
  * (PROTOCOL §5.2); how long it lives is the window of forward secrecy.
  */
-import { concat, equalBytes, idBytes, toHex, utf8 } from '../bytes.ts';
+import { concat, equalBytes, idBytes, utf8 } from '../bytes.ts';
 import { KEY_BYTES, NONCE_BYTES, open, seal, sharedKey } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
 import { forgetEncapsulation } from '../crypto/kem.ts';
 import { SecretKey } from '../crypto/keys.ts';
 import { type Address, formatAddress, sameAddress } from './address.ts';
-import { CACHED_CHALLENGES, EPOCH_MS } from './constants.ts';
+import { AnsweredHello, AnsweredHellos } from './answered-hellos.ts';
+import { CACHED_CHALLENGES, CACHED_RETRIES, EPOCH_MS } from './constants.ts';
 import { TOKEN_BYTES } from './handshake-datagrams.ts';
 import type { Peer } from './peer.ts';
 import { CountingIds, type SessionIds } from './session-ids.ts';
@@ -23,14 +24,17 @@ const ADDRESS_HASH_BYTES = 3;
 export interface HandshakeState {
   readonly chainingKey: Uint8Array;
   readonly peerIndex: number;
-  /** Whether the OPEN came from the only address that the CHALLENGE was sent to. */
-  readonly addressProved: boolean;
+  readonly addressHash: Uint8Array;
 }
 
-interface IssuedChallenge {
+/** A HELLO that got a CHALLENGE. */
+class Challenged extends AnsweredHello {
   readonly id: bigint;
-  readonly datagram: Uint8Array;
-  readonly to: Address;
+
+  constructor(id: bigint, hello: Uint8Array, challenge: Uint8Array, to: Address, now: number) {
+    super(hello, challenge, to, now);
+    this.id = id;
+  }
 }
 
 export class Epoch {
@@ -44,7 +48,8 @@ export class Epoch {
   /** Of the ephemeral key and each peer's own: the same for all its handshakes. */
   readonly #sharedWith = new Map<Peer, Uint8Array>();
   readonly #consumed = new Set<bigint>();
-  readonly #challenges = new Map<Peer, Map<string, IssuedChallenge>>();
+  readonly #challenged = new Map<Peer, AnsweredHellos<Challenged>>();
+  readonly #retried = new Map<Peer, AnsweredHellos>();
   /** Ids whose CHALLENGE went to more than one address: to have seen it proves none. */
   readonly #shared = new Set<bigint>();
   readonly #ids: SessionIds;
@@ -88,17 +93,21 @@ export class Epoch {
     return cookie;
   }
 
-  openCookie(id: bigint, cookie: Uint8Array, from: Address): HandshakeState | null {
+  openCookie(id: bigint, cookie: Uint8Array): HandshakeState | null {
     const state = open(cookie, cookieNonce(id), this.#key);
     if (state === null) return null;
-    const addressHash = state.subarray(KEY_BYTES + PEER_INDEX_BYTES);
     const opened = {
       chainingKey: state.slice(0, KEY_BYTES),
       peerIndex: new DataView(state.buffer, state.byteOffset).getUint32(KEY_BYTES),
-      addressProved: !this.#shared.has(id) && equalBytes(addressHash, this.#addressHash(from)),
+      addressHash: state.slice(KEY_BYTES + PEER_INDEX_BYTES),
     };
     state.fill(0);
     return opened;
+  }
+
+  /** Whether an OPEN with that cookie came from the only address that its CHALLENGE was sent to. */
+  provesAddress(id: bigint, { addressHash }: HandshakeState, from: Address): boolean {
+    return !this.#shared.has(id) && equalBytes(addressHash, this.#addressHash(from));
   }
 
   isConsumed(id: bigint): boolean {
@@ -113,18 +122,40 @@ export class Epoch {
     return keyedBlake2b(32, this.#key, LABEL_RETRY, peer.publicKey.bytes).slice(0, TOKEN_BYTES);
   }
 
-  /** The CHALLENGE that these HELLO bytes got before, to be sent to `from` as well. */
-  repeatChallenge(peer: Peer, helloHash: Uint8Array, from: Address): Uint8Array | undefined {
-    const issued = this.#challenges.get(peer)?.get(toHex(helloHash));
-    if (issued !== undefined && !sameAddress(issued.to, from)) this.#shared.add(issued.id);
-    return issued?.datagram;
+  /**
+   * The answer that these HELLO bytes got before, to be sent to `from` as well; `replayed` where they came from there
+   * just now. A RETRY is repeated for as long as the epoch issues CHALLENGEs: its token is not good for longer.
+   */
+  answerAgain(
+    peer: Peer,
+    hello: Uint8Array,
+    from: Address,
+    now: number,
+  ): Uint8Array | 'replayed' | undefined {
+    const challenged = this.#challenged.get(peer)?.find(hello);
+    if (challenged !== undefined && !sameAddress(challenged.to, from)) this.#shared.add(challenged.id);
+    const answered = challenged ?? (now < this.endsAt ? this.#retried.get(peer)?.find(hello) : undefined);
+    if (answered === undefined) return undefined;
+    return answered.isDue(from, now) ? answered.answer : 'replayed';
   }
 
-  rememberChallenge(peer: Peer, helloHash: Uint8Array, challenge: IssuedChallenge): void {
-    let cache = this.#challenges.get(peer);
-    if (cache === undefined) this.#challenges.set(peer, (cache = new Map()));
-    cache.set(toHex(helloHash), challenge);
-    if (cache.size > CACHED_CHALLENGES) cache.delete(cache.keys().next().value as string);
+  rememberChallenge(
+    peer: Peer,
+    id: bigint,
+    hello: Uint8Array,
+    challenge: Uint8Array,
+    to: Address,
+    now: number,
+  ): void {
+    let ofPeer = this.#challenged.get(peer);
+    if (ofPeer === undefined) this.#challenged.set(peer, (ofPeer = new AnsweredHellos(CACHED_CHALLENGES)));
+    ofPeer.add(new Challenged(id, hello, challenge, to, now));
+  }
+
+  rememberRetry(peer: Peer, hello: Uint8Array, retry: Uint8Array, to: Address, now: number): void {
+    let ofPeer = this.#retried.get(peer);
+    if (ofPeer === undefined) this.#retried.set(peer, (ofPeer = new AnsweredHellos(CACHED_RETRIES)));
+    ofPeer.add(new AnsweredHello(hello, retry, to, now));
   }
 
   wipe(): void {
@@ -132,7 +163,8 @@ export class Epoch {
     this.#ephemeral.wipe();
     for (const shared of this.#sharedWith.values()) shared.fill(0);
     this.#sharedWith.clear();
-    this.#challenges.clear();
+    this.#challenged.clear();
+    this.#retried.clear();
     this.#consumed.clear();
     this.#shared.clear();
     forgetEncapsulation();

@@ -64,20 +64,22 @@ export class Responder {
     const { boot, random } = this.#options;
     const peer = this.#options.peerByTag(receiverOf(datagram));
     if (peer === undefined) return 'unknown-tag';
-    const hash = helloHash(datagram);
     for (const epoch of this.#epochs) {
-      const repeated = epoch.repeatChallenge(peer, hash, from);
-      if (repeated !== undefined) return repeated;
+      const again = epoch.answerAgain(peer, datagram, from, now);
+      if (again !== undefined) return again;
     }
     const { roles, helloKey, challengeKey } = peer.keys.incoming;
     const hello = openHello(datagram, helloKey);
     if (hello === null) return 'bad-box';
 
+    const hash = helloHash(datagram);
     const epoch = this.#currentEpoch(now);
     if (!peer.meter.take(now)) {
       const token = epoch.retryToken(peer);
       if (!equalBytes(token, hello.token)) {
-        return sealRetry(token, hash, challengeKey, random(HANDSHAKE_RANDOM_BYTES));
+        const retry = sealRetry(token, hash, challengeKey, random(HANDSHAKE_RANDOM_BYTES));
+        epoch.rememberRetry(peer, datagram, retry, from, now);
+        return retry;
       }
       if (!peer.meterWithToken.take(now)) return 'rate-limited';
     }
@@ -101,7 +103,7 @@ export class Responder {
     );
     encapsulated.secret.fill(0);
     chainingKey.fill(0);
-    epoch.rememberChallenge(peer, hash, { id, datagram: challenge, to: from });
+    epoch.rememberChallenge(peer, id, datagram, challenge, from, now);
     return challenge;
   }
 
@@ -110,7 +112,7 @@ export class Responder {
     const id = receiverOf(datagram);
     if (this.#epochs.some((epoch) => epoch.isConsumed(id))) return 'consumed';
     for (const epoch of this.#epochs) {
-      const state = epoch.openCookie(id, cookieOf(datagram), from);
+      const state = epoch.openCookie(id, cookieOf(datagram));
       if (state === null) continue;
       const session = this.#begin(datagram, id, state, epoch, from, now);
       state.chainingKey.fill(0);
@@ -122,12 +124,13 @@ export class Responder {
   #begin(
     datagram: Uint8Array,
     id: bigint,
-    { peerIndex, chainingKey, addressProved }: HandshakeState,
+    state: HandshakeState,
     epoch: Epoch,
     from: Address,
     now: number,
   ): ResponderSession | DropReason {
-    const peer = this.#options.peerByIndex(peerIndex);
+    const { chainingKey } = state;
+    const peer = this.#options.peerByIndex(state.peerIndex);
     if (peer === undefined) return 'unknown-tag';
     if (!this.#options.admits(peer)) return 'peer-full';
     const openKey = deriveOpenKey(chainingKey);
@@ -159,7 +162,7 @@ export class Responder {
       sendKey: keys.responderToInitiator,
       receiveKey: keys.initiatorToResponder,
       now,
-      paths: new Paths(from, addressProved),
+      paths: new Paths(from, epoch.provesAddress(id, state, from)),
     });
   }
 

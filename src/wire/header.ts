@@ -14,7 +14,8 @@ export const DatagramType = { HELLO: 1, RETRY: 2, CHALLENGE: 3, OPEN: 4, DATA: 5
 export type DatagramType = (typeof DatagramType)[keyof typeof DatagramType];
 
 const RECEIVER_OFFSET = 1;
-const REST_OFFSET = 9;
+/** Of what follows the receiver: random bytes in a handshake datagram. */
+export const REST_OFFSET = 9;
 const COUNTER_OFFSET = 16;
 /** Random bytes behind the receiver in the header of a handshake datagram. */
 export const HANDSHAKE_RANDOM_BYTES = HEADER_BYTES - REST_OFFSET;

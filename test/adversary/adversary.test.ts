@@ -4,7 +4,7 @@ import { FAULTS } from './faults.ts';
 import { load } from './load.mjs';
 import { PROPERTIES, type Property } from './properties.ts';
 
-const SCHEDULES = 6_000;
+const SCHEDULES = 4_000;
 const CHUNK = 500;
 /** It is found long before. */
 const MAX_SCHEDULES = 3_000;

@@ -7,9 +7,9 @@ import { ELSEWHERE, type Host, receiverKey, type Sent, VICTIM, type World } from
 
 const MINUTE = 60_000;
 /** HELLOs replayed one after the other. */
-const STORM = 100;
+const STORM = 200;
 /** More than are metered at once. */
-const GATHERED = 40;
+const GATHERED = 48;
 const REQUEST_MS = 60_000;
 
 export class Attacker {
@@ -43,8 +43,9 @@ export class Attacker {
     attack(() => this.#letHeldOpenThrough());
     if (prng.chance(0.02)) attack(() => this.gather());
     if (prng.chance(0.05)) attack(() => this.#mixAnswers());
+    if (prng.chance(0.1)) attack(() => this.#openForVictim());
     if (prng.chance(0.05)) attack(() => this.#openTwice());
-    if (prng.chance(0.1)) attack(() => this.#storm());
+    if (prng.chance(0.1)) attack(() => this.storm());
     if (prng.chance(0.5)) attack(() => this.#restart());
     if (prng.chance(0.3)) attack(() => world.close(this.#pick([world.alice, world.bob])));
     if (prng.chance(0.05)) attack(() => this.#hour());
@@ -196,7 +197,7 @@ export class Attacker {
     }
   }
 
-  #storm(): void {
+  storm(): void {
     this.replayHellos(STORM);
   }
 
@@ -243,6 +244,23 @@ export class Attacker {
     this.#letAllThrough();
     world.pass(world.prng.below(5_000));
     world.deliver(first, world.bob, world.alice.home);
+  }
+
+  /** A handshake in somebody else's name: HELLO comes from there, or from two places, and OPEN with a large request from there. */
+  #openForVictim(): void {
+    const world = this.#world;
+    const { alice, bob, prng } = world;
+    const from = (type: number, source: Address): void => {
+      const sent = world.sent.findLast(({ by, datagram }) => by === alice && datagram[0] === type);
+      if (sent !== undefined) world.deliver(sent, bob, source);
+    };
+    world.restart(alice);
+    world.underway.length = 0;
+    world.ask(alice, bob, 'large', REQUEST_MS);
+    if (prng.chance(0.7)) from(DatagramType.HELLO, VICTIM);
+    from(DatagramType.HELLO, alice.home);
+    this.#letAllThrough(({ by }) => by === bob);
+    from(DatagramType.OPEN, VICTIM);
   }
 
   /** The parts of an answer arrive among those that the server's next run gives to the same request. */

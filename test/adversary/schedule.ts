@@ -42,6 +42,7 @@ export function runSchedule(seed: number, reads: number = READ): Report {
   if (goesOn) {
     attacker.gather();
     if (world.prng.chance(0.5)) world.pass(EPOCHS_MS);
+    attacker.storm();
     world.restart(world.alice);
   }
   const result = world.ask(world.alice, world.bob, 'echo', RECOVERY_MS);

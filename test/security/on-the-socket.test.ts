@@ -1,5 +1,6 @@
 /** The protections, proved where they count: on real sockets, with somebody between. */
 import { describe, expect, test } from 'vitest';
+import { HELLO_REPEAT_INTERVAL_MS } from '../../src/session/constants.ts';
 import { echo, launch } from '../support/commands.ts';
 import { dropsOf, portOf, SkewedClock, startClient, startServer, until } from '../support/endpoints.ts';
 import { Prng } from '../support/prng.ts';
@@ -46,7 +47,8 @@ describe('replays', () => {
   });
 
   test('a HELLO again gets at most its own length, and changes nothing', async () => {
-    await using server = await startServer([echo]);
+    const clock = new SkewedClock();
+    await using server = await startServer([echo], { clock });
     await using relay = await Relay.open(portOf(server));
     await using client = await startClient(relay.port);
     await using stranger = await Stranger.open();
@@ -55,9 +57,13 @@ describe('replays', () => {
     for (let i = 1; i <= 50; i++) {
       await stranger.send(hello, portOf(server));
       await until('an answer came', () => stranger.answers.length === i);
+      clock.advance(HELLO_REPEAT_INTERVAL_MS);
       expect(stranger.answers[i - 1]).toHaveLength(hello.length);
     }
     expect(new Set(stranger.answers.map((answer) => Buffer.from(answer).toString('hex'))).size).toBe(1);
+    const before = dropsOf(server);
+    for (let i = 0; i < 2; i++) await stranger.send(hello, portOf(server));
+    await until('at once again there is silence', () => dropsOf(server) > before);
     expect(server.stats.sessions).toBe(1);
     await expect(client.peer('server').request('echo', ['alive'])).resolves.toMatchObject({ value: 'alive' });
   });

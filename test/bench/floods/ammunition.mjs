@@ -5,11 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { KEM_KEYPAIR_SEED_BYTES, kemKeyPair } from '../../../dist/crypto/kem.js';
 import { keyPairFromSecret, SecretKey } from '../../../dist/crypto/keys.js';
 import { createEndpoint } from '../../../dist/index.js';
 import { sealHello, TOKEN_BYTES } from '../../../dist/session/handshake-datagrams.js';
 import { derivePairKeys } from '../../../dist/session/key-schedule.js';
-import { KEM_KEYPAIR_SEED_BYTES, kemKeyPair } from '../../../dist/crypto/kem.js';
 import { HOST } from '../socket.mjs';
 
 const VARIANTS = 64;
@@ -46,14 +46,21 @@ export const kinds = [
     make: async (target) => ofType((await recorded(target, 1, { stays: true })).there, DATA),
   },
   { name: 'HELLOs replayed', make: async (target) => ofType((await recorded(target, RUNS)).there, HELLO) },
-  { name: 'CHALLENGEs replayed', make: async (target) => ofType((await recorded(target, RUNS)).back, CHALLENGE) },
+  {
+    name: 'CHALLENGEs replayed',
+    make: async (target) => ofType((await recorded(target, RUNS)).back, CHALLENGE),
+  },
   { name: 'OPENs replayed', make: async (target) => ofType((await recorded(target, RUNS)).there, OPEN) },
   {
     name: 'OPENs with a stolen cookie',
     make: async (target) =>
       tampered(ofType((await recorded(target, 8, { held: OPEN })).there, OPEN), KEY_BOX + 20),
   },
-  { name: 'DATA of an unknown session, spoofed', spoofed: true, make: () => many(() => data(randomBytes(8))) },
+  {
+    name: 'DATA of an unknown session, spoofed',
+    spoofed: true,
+    make: () => many(() => data(randomBytes(8))),
+  },
   {
     name: 'HELLOs replayed, spoofed',
     spoofed: true,

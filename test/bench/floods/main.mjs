@@ -64,7 +64,8 @@ async function main() {
   await client.call('ask', { everyMs: 1, seconds: WARM_UP_SECONDS });
 
   const results = [];
-  if ('nothing'.includes(values.only)) results.push({ name: 'nothing', ...(await underFlood(server, client, null)) });
+  if ('nothing'.includes(values.only))
+    results.push({ name: 'nothing', ...(await underFlood(server, client, null)) });
   for (const kind of kinds) {
     if (!kind.name.includes(values.only)) continue;
     if (kind.spoofed && process.getuid?.() !== 0) {
@@ -85,7 +86,11 @@ async function main() {
     await greedy.call('greedy', { outstanding: OUTSTANDING });
     const result = await underFlood(server, client, null);
     const answered = await greedy.call('rest');
-    results.push({ name: 'a trusted peer that asks as fast as it can', ...result, arrivedRate: answered / seconds });
+    results.push({
+      name: 'a trusted peer that asks as fast as it can',
+      ...result,
+      arrivedRate: answered / seconds,
+    });
   }
   await closeAll();
   if (values.json) console.log(JSON.stringify({ machine: before, rate, seconds, results }));
@@ -99,7 +104,10 @@ async function start(action, options) {
 
 /** Each datagram behind its length. */
 function write(file, datagrams) {
-  const parts = datagrams.flatMap((datagram) => [Buffer.of(datagram.length >> 8, datagram.length & 255), datagram]);
+  const parts = datagrams.flatMap((datagram) => [
+    Buffer.of(datagram.length >> 8, datagram.length & 255),
+    datagram,
+  ]);
   writeFileSync(file, Buffer.concat(parts));
 }
 
@@ -125,7 +133,8 @@ async function costAt({ child, port }, { file, spoofed }) {
 
 async function underFlood({ child, port }, client, blast) {
   const before = await child.call('usage');
-  const flood = blast === null ? { sent: 0, answeredBytes: 0 } : fire(port, rate, seconds, blast.file, blast.spoofed);
+  const flood =
+    blast === null ? { sent: 0, answeredBytes: 0 } : fire(port, rate, seconds, blast.file, blast.spoofed);
   const seen = await client.call('ask', { everyMs: ASK_EVERY_MS, seconds });
   const { sent } = await flood;
   const after = await child.call('usage');
@@ -156,12 +165,29 @@ async function fire(port, perSecond, duration, file, spoofed) {
 }
 
 function print(before, results) {
-  console.log(`Node ${before.node}, ${before.cpu}, ${before.cpuCount} CPUs, loopback; ${rate} a second for ${seconds} s`);
-  console.log('µs: processor time of the whole server a datagram; ratio to an empty handler in the same round, medians.\n');
+  console.log(
+    `Node ${before.node}, ${before.cpu}, ${before.cpuCount} CPUs, loopback; ${rate} a second for ${seconds} s`,
+  );
+  console.log(
+    'µs: processor time of the whole server a datagram; ratio to an empty handler in the same round, medians.\n',
+  );
   const number = (value, digits) => (value === undefined ? '' : value.toFixed(digits));
   console.log(
     table(
-      ['what comes', 'µs', 'ratio', 'arrive/s', 'cores', 'bytes back', 'growth KiB', 'asked', 'failed', 'p50 ms', 'p99 ms', 'worst'],
+      [
+        'what comes',
+        'µs',
+        'ratio',
+        'arrive/s',
+        'cores',
+        'bytes back',
+        'growth KiB',
+        'asked',
+        'failed',
+        'p50 ms',
+        'p99 ms',
+        'worst',
+      ],
       results.map((r) => [
         r.name,
         number(r.serverUs, 1),

@@ -1,0 +1,55 @@
+/** HELLOs of one peer that were answered with a CHALLENGE, or with a RETRY: the same bytes get the same answer (PROTOCOL §5.3, rule 2). */
+import { equalBytes, idAt } from '../bytes.ts';
+import { REST_OFFSET } from '../wire/header.ts';
+import { type Address, sameAddress } from './address.ts';
+import { HELLO_REPEAT_INTERVAL_MS } from './constants.ts';
+
+export class AnsweredHello {
+  readonly hello: Uint8Array;
+  readonly answer: Uint8Array;
+  /** Where the answer went first. */
+  readonly to: Address;
+  #lastTo: Address;
+  #lastAt: number;
+
+  constructor(hello: Uint8Array, answer: Uint8Array, to: Address, now: number) {
+    this.hello = hello.slice();
+    this.answer = answer;
+    this.to = this.#lastTo = to;
+    this.#lastAt = now;
+  }
+
+  /** Whether to answer a copy from there: what comes so soon again is one that the network made, or an attacker. */
+  isDue(from: Address, now: number): boolean {
+    if (sameAddress(from, this.#lastTo) && now - this.#lastAt < HELLO_REPEAT_INTERVAL_MS) return false;
+    this.#lastTo = from;
+    this.#lastAt = now;
+    return true;
+  }
+}
+
+export class AnsweredHellos<T extends AnsweredHello = AnsweredHello> {
+  readonly #limit: number;
+  /** By random bytes of the header: no hash, for what may be a stranger's. The oldest first. */
+  readonly #answered = new Map<bigint, T>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  find(hello: Uint8Array): T | undefined {
+    const answered = this.#answered.get(keyOf(hello));
+    return answered !== undefined && equalBytes(answered.hello, hello) ? answered : undefined;
+  }
+
+  /** Only what is authentic. */
+  add(answered: T): void {
+    this.#answered.set(keyOf(answered.hello), answered);
+    if (this.#answered.size > this.#limit)
+      this.#answered.delete(this.#answered.keys().next().value as bigint);
+  }
+}
+
+function keyOf(hello: Uint8Array): bigint {
+  return idAt(hello, REST_OFFSET);
+}
