@@ -1,4 +1,4 @@
-/** HELLOs of one peer that were answered with a CHALLENGE, or with a RETRY: the same bytes get the same answer (PROTOCOL §5.3, rule 2). */
+/** HELLOs of one peer that were answered, if only by silence: the same bytes get the same answer (PROTOCOL §5.3). */
 import { equalBytes, idAt } from '../bytes.ts';
 import { REST_OFFSET } from '../wire/header.ts';
 import { type Address, sameAddress } from './address.ts';
@@ -6,13 +6,14 @@ import { HELLO_REPEAT_INTERVAL_MS } from './constants.ts';
 
 export class AnsweredHello {
   readonly hello: Uint8Array;
-  readonly answer: Uint8Array;
+  /** A CHALLENGE, or a RETRY; null where the peer had said HELLO too often. */
+  readonly answer: Uint8Array | null;
   /** Where the answer went first. */
   readonly to: Address;
   #lastTo: Address;
   #lastAt: number;
 
-  constructor(hello: Uint8Array, answer: Uint8Array, to: Address, now: number) {
+  constructor(hello: Uint8Array, answer: Uint8Array | null, to: Address, now: number) {
     this.hello = hello.slice();
     this.answer = answer;
     this.to = this.#lastTo = to;
@@ -30,7 +31,7 @@ export class AnsweredHello {
 
 export class AnsweredHellos<T extends AnsweredHello = AnsweredHello> {
   readonly #limit: number;
-  /** By random bytes of the header: no hash, for what may be a stranger's. The oldest first. */
+  /** By random bytes of the header: no hash, for what may be a stranger's. */
   readonly #answered = new Map<bigint, T>();
 
   constructor(limit: number) {
@@ -42,7 +43,11 @@ export class AnsweredHellos<T extends AnsweredHello = AnsweredHello> {
     return answered !== undefined && equalBytes(answered.hello, hello) ? answered : undefined;
   }
 
-  /** Only what is authentic. */
+  get isFull(): boolean {
+    return this.#answered.size >= this.#limit;
+  }
+
+  /** Only what is authentic. The oldest makes room. */
   add(answered: T): void {
     this.#answered.set(keyOf(answered.hello), answered);
     if (this.#answered.size > this.#limit)

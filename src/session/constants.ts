@@ -26,7 +26,7 @@ export const HANDSHAKE_BURST = 16;
 /** CHALLENGEs remembered a peer an epoch, so that an identical HELLO gets identical bytes. */
 export const CACHED_CHALLENGES = 8;
 /** RETRYs remembered likewise: so many recorded HELLOs, sent again and again, are not even opened. */
-export const CACHED_RETRIES = 32;
+export const CACHED_RETRIES = 64;
 /** The same HELLO from the same address is not answered again before: shorter than any time-out. */
 export const HELLO_REPEAT_INTERVAL_MS = 25;
 /** Addresses remembered a session. */

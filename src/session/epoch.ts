@@ -136,7 +136,8 @@ export class Epoch {
     if (challenged !== undefined && !sameAddress(challenged.to, from)) this.#shared.add(challenged.id);
     const answered = challenged ?? (now < this.endsAt ? this.#retried.get(peer)?.find(hello) : undefined);
     if (answered === undefined) return undefined;
-    return answered.isDue(from, now) ? answered.answer : 'replayed';
+    if (!answered.isDue(from, now)) return 'replayed';
+    return answered.answer ?? undefined; // what got silence may get more now
   }
 
   rememberChallenge(
@@ -152,10 +153,12 @@ export class Epoch {
     ofPeer.add(new Challenged(id, hello, challenge, to, now));
   }
 
-  rememberRetry(peer: Peer, hello: Uint8Array, retry: Uint8Array, to: Address, now: number): void {
+  /** @param retry null where there was silence */
+  rememberRetry(peer: Peer, hello: Uint8Array, retry: Uint8Array | null, to: Address, now: number): void {
     let ofPeer = this.#retried.get(peer);
     if (ofPeer === undefined) this.#retried.set(peer, (ofPeer = new AnsweredHellos(CACHED_RETRIES)));
-    ofPeer.add(new AnsweredHello(hello, retry, to, now));
+    // The first stay: of many that come in turn, the last would always have been forgotten.
+    if (!ofPeer.isFull) ofPeer.add(new AnsweredHello(hello, retry, to, now));
   }
 
   wipe(): void {

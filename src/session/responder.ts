@@ -81,7 +81,10 @@ export class Responder {
         epoch.rememberRetry(peer, datagram, retry, from, now);
         return retry;
       }
-      if (!peer.meterWithToken.take(now)) return 'rate-limited';
+      if (!peer.meterWithToken.take(now)) {
+        epoch.rememberRetry(peer, datagram, null, from, now);
+        return 'rate-limited';
+      }
     }
 
     const seed = random(KEM_ENCAPSULATION_SEED_BYTES);
