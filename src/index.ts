@@ -24,7 +24,7 @@ export type { Skipped } from './files/walk.ts';
 export { FindPaths, type FindPathsOptions } from './find-paths.ts';
 export { type Book, type BookFollower, bookChanges, bookOf, followBook } from './follow-book.ts';
 export { jsonReplacer, jsonSafe } from './json-value.ts';
-export { generateKeyPair, KeyStore, keyFolder, secretCredential } from './keystore.ts';
+export { generateKeyPair, KeyStore, keyFolder, secretCredential, wipePresharedKeys } from './keystore.ts';
 export { LanDiscovery, type LanDiscoveryOptions } from './lan/lan-discovery.ts';
 export { LastSeen, type Sighting } from './last-seen.ts';
 export { type MessageCommandsOptions, messageCommands } from './messages/commands.ts';

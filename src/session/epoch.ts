@@ -3,10 +3,9 @@
  * ephemeral keypair, the ids it has given out, and the CHALLENGEs to repeat. All of it is born, and dies, together
  * (PROTOCOL §5.2); how long it lives is the window of forward secrecy.
  */
-import { concat, equalBytes, idBytes, toHex, utf8 } from '../bytes.ts';
+import { concat, copyKey, equalBytes, idBytes, toHex, utf8 } from '../bytes.ts';
 import { KEY_BYTES, NONCE_BYTES, open, seal, sharedKey } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
-import { forgetEncapsulation } from '../crypto/kem.ts';
 import { SecretKey } from '../crypto/keys.ts';
 import { type Address, formatAddress, sameAddress } from './address.ts';
 import { CACHED_CHALLENGES, EPOCH_MS } from './constants.ts';
@@ -76,7 +75,7 @@ export class Epoch {
       if (shared === null) return null;
       this.#sharedWith.set(peer, shared);
     }
-    return shared.slice();
+    return copyKey(shared);
   }
 
   sealCookie(id: bigint, chainingKey: Uint8Array, peerIndex: number, address: Address): Uint8Array {
@@ -93,7 +92,7 @@ export class Epoch {
     if (state === null) return null;
     const addressHash = state.subarray(KEY_BYTES + PEER_INDEX_BYTES);
     const opened = {
-      chainingKey: state.slice(0, KEY_BYTES),
+      chainingKey: copyKey(state.subarray(0, KEY_BYTES)),
       peerIndex: new DataView(state.buffer, state.byteOffset).getUint32(KEY_BYTES),
       addressProved: !this.#shared.has(id) && equalBytes(addressHash, this.#addressHash(from)),
     };
@@ -135,7 +134,6 @@ export class Epoch {
     this.#challenges.clear();
     this.#consumed.clear();
     this.#shared.clear();
-    forgetEncapsulation();
   }
 
   #addressHash(address: Address): Uint8Array {

@@ -1,0 +1,2 @@
+/** Byte `at` of what call `call` draws. */
+export function knownByte(call: number, at: number): number;
