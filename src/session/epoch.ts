@@ -126,6 +126,13 @@ export class Epoch {
     if (cache.size > CACHED_CHALLENGES) cache.delete(cache.keys().next().value as string);
   }
 
+  /** The peer is trusted no more. */
+  forget(peer: Peer): void {
+    this.#sharedWith.get(peer)?.fill(0);
+    this.#sharedWith.delete(peer);
+    this.#challenges.delete(peer);
+  }
+
   wipe(): void {
     this.#key.fill(0);
     this.#ephemeral.wipe();

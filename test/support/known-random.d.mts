@@ -1,2 +1,1 @@
-/** Byte `at` of what call `call` draws. */
-export function knownByte(call: number, at: number): number;
+export function knownByte(page: number, at: number): number;
