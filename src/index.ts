@@ -11,7 +11,7 @@ export { diagnose, type Evidence, type Path } from './doctor/diagnose.ts';
 export { type Diagnosis, type ExamineOptions, examine } from './doctor/examine.ts';
 export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
-export { type ErrorCode, UdpToolError } from './errors.ts';
+export { type ErrorCode, UdpToolError, withoutSecretKeys } from './errors.ts';
 export { diskError } from './files/disk-error.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
 export type { ManifestEntry } from './files/manifest.ts';

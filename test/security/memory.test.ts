@@ -2,121 +2,33 @@
  * What is in the memory of a process, as a core dump or a thief of it would have it: each secret once while it is in use,
  * and not at all afterwards. The other side is the second implementation, which knows all keys of its sessions.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { once } from 'node:events';
-import { x25519 } from '@noble/curves/ed25519.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { describe, expect, test } from 'vitest';
 import { hex } from '../conformance/bytes.ts';
 import {
   chainKey,
   challengeFields,
-  hello,
   helloFields,
-  NO_TOKEN,
   openedBox1,
   openKey,
-  sessionKeys,
   TYPE,
 } from '../conformance/handshake.ts';
 import { random } from '../conformance/initiator.ts';
-import { agree, type KeyPair, keyPair, type PairKeys, pairKeys } from '../conformance/keys.ts';
-import { type Message, T } from '../conformance/messages.ts';
+import { type KeyPair, pairKeys } from '../conformance/keys.ts';
 import { Responder } from '../conformance/responder.ts';
-import { Session } from '../conformance/session.ts';
 import { Lab, LOOPBACK, MAIN, type Machine, type Program } from '../support/cli.ts';
+import {
+  KnownSession,
+  keysOf,
+  type Secrets,
+  secretsOfAgreement,
+  secretsOfPair,
+} from '../support/known-session.ts';
 import { KNOWN_RANDOM, Memory, NO_MEMORY, type Run } from '../support/memory.ts';
-
-type Secrets = Record<string, Uint8Array>;
 
 /** Small, so that the collector moves what lives as often as in a process that has run for long. */
 const YOUNG_HEAP = '--max-semi-space-size=1';
 const CHILD = new URL('../support/memory-child.mjs', import.meta.url).pathname;
-
-async function keysOf(machine: Machine): Promise<KeyPair> {
-  return keyPair((await machine.store.loadKeyPair()).secretKey.expose().slice());
-}
-
-function secretsOfPair({ k0, kH, kC }: PairKeys, name: string): Secrets {
-  return { [`${name} k0`]: k0, [`${name} kH`]: kH, [`${name} kC`]: kC };
-}
-
-/** X25519's own result, and what crypto_box_beforenm makes of it. */
-function secretsOfAgreement(name: string, secret: Uint8Array, point: Uint8Array): Secrets {
-  return {
-    [name]: agree(secret, point) ?? new Uint8Array(),
-    [`${name} of X25519`]: x25519.getSharedSecret(secret, point),
-  };
-}
-
-/** A session of the second implementation with the program, and everything that it was made of. */
-class KnownSession {
-  readonly secrets: Secrets;
-  readonly #socket: Socket;
-  readonly #session: Session;
-  #answered: () => void = () => {};
-
-  private constructor(socket: Socket, session: Session, secrets: Secrets) {
-    this.#socket = socket;
-    this.#session = session;
-    this.secrets = secrets;
-    socket.on('message', (datagram) => {
-      const received = session.receive(Uint8Array.from(datagram));
-      if ('messages' in received && received.messages.some(([type]) => type === T.response)) this.#answered();
-    });
-  }
-
-  /** On loopback, where nothing is lost while nobody floods. */
-  static async open(own: KeyPair, peer: Uint8Array, port: number, psk?: Uint8Array): Promise<KnownSession> {
-    const pair = pairKeys(own, peer, 'initiator', psk);
-    const socket = createSocket('udp4').bind(0, LOOPBACK);
-    await once(socket, 'listening');
-    socket.connect(port, LOOPBACK);
-    await once(socket, 'connect');
-    const kem = ml_kem768.keygen();
-    const sent = hello(pair, random(15), NO_TOKEN, kem.publicKey);
-    socket.send(sent);
-    const [datagram] = await once(socket, 'message');
-    const inner = challengeFields(pair, Uint8Array.from(datagram));
-    if (inner === undefined) throw new Error('no CHALLENGE');
-    const kemSecret = ml_kem768.decapsulate(inner.kemCiphertext, kem.secretKey);
-    const ck = chainKey(pair, sent, inner, kemSecret);
-    const ephemeral = keyPair(random(32));
-    const keys = sessionKeys(pair, 'initiator', own, ephemeral, inner.eS, ck, inner.sid);
-    if (keys === undefined) throw new Error('no session');
-    const session = new Session('initiator', keys);
-    const known = new KnownSession(socket, session, {
-      c2s: keys.c2s,
-      s2c: keys.s2c,
-      'KEM secret': kemSecret,
-      ck,
-      'key of OPEN': openKey(ck),
-      ...secretsOfAgreement('es', ephemeral.secret, peer),
-      ...secretsOfAgreement('se', own.secret, inner.eS),
-      ...secretsOfAgreement('ee', ephemeral.secret, inner.eS),
-    });
-    await known.#ask(1, (message) =>
-      session.open({ cookie: inner.cookie, ck, eC: ephemeral.public }, [
-        [T.instance, random(8)],
-        message(inner.boot),
-      ]),
-    );
-    for (let id = 2; id < 120; id++) await known.#ask(id, (message) => session.data([message(inner.boot)]));
-    return known;
-  }
-
-  async #ask(id: number, datagram: (request: (boot: Uint8Array) => Message) => Uint8Array): Promise<void> {
-    const answered = new Promise<void>((done) => {
-      this.#answered = done;
-    });
-    this.#socket.send(datagram((boot) => [T.request, 0, id, boot, 'time', []]));
-    await answered;
-  }
-
-  close(): void {
-    this.#socket.send(this.#session.data([[T.close]]), () => this.#socket.close());
-  }
-}
 
 /** The program, drawing known randomness. */
 function start(machine: Machine, ...args: readonly string[]): Program {
