@@ -25,6 +25,7 @@ import {
   secretsOfPair,
 } from '../support/known-session.ts';
 import { KNOWN_RANDOM, Memory, NO_MEMORY, type Run } from '../support/memory.ts';
+import { enterPage } from '../support/page-session.ts';
 
 /** Small, so that the collector moves what lives as often as in a process that has run for long. */
 const YOUNG_HEAP = '--max-semi-space-size=1';
@@ -123,6 +124,58 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
     ofRemoved.close();
     lives.close();
     await server.stop();
+  });
+
+  test('whatever else lasts has the secret key once, and no pre-shared key', async () => {
+    await using lab = await Lab.open();
+    const [pi, mac, blank] = [await lab.machine('pi'), await lab.machine('mac'), await lab.blank('blank')];
+    const psk = random(32);
+    const psks = [await pi.file('psk', psk), await mac.file('psk', `${hex(psk)}\n`)] as const;
+    await pi.store.addPeer({ name: 'mac', publicKey: await mac.publicKey(), psk: psks[0] });
+    const { port } = await pi.serve();
+    const at = `${LOOPBACK}:${port}`;
+    await mac.store.addPeer({ name: 'pi', publicKey: await pi.publicKey(), at, psk: psks[1] });
+    const pairing = blank.start('pair --json --port 0');
+    await pairing.event('waiting');
+    const shell = mac.start('shell');
+    shell.write('lucky 3 3\n');
+    await shell.shows(/^3$/m);
+    const chat = mac.start('chat --json --port 0 pi');
+    await chat.event('presence');
+    // It makes its key itself, and the doctor reads it again.
+    const desk = await lab.blank('desk');
+    const gui = desk.start('gui --json --no-lan --port 0 --host', LOOPBACK);
+    const { link, headers } = await enterPage(gui);
+    const post = async (action: string, body: unknown): Promise<void> => {
+      const url = `${link.origin}/api/${action}`;
+      const { status } = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+      expect(status).toBe(200);
+    };
+    await post('setup/make-key', {});
+    await desk.store.addPeer({ name: 'pi', publicKey: await pi.publicKey(), at, psk: psks[1] });
+    await post('doctor/examine', { peer: 'pi' });
+
+    for (const [machine, program] of [
+      [blank, pairing],
+      [mac, shell],
+      [mac, chat],
+      [desk, gui],
+    ] as const) {
+      const { secret } = await keysOf(machine);
+      // What is read anew, as after a change of the book, is gone soon.
+      await when(
+        (memory: Memory) => {
+          const forms = memory.formsOf(secret);
+          return (
+            memory.holds({ psk }).length === 0 &&
+            Object.keys(forms).join() === 'bytes' &&
+            forms['bytes'] === 1
+          );
+        },
+        async () => Memory.of(program.pid),
+      );
+      await program.stop();
+    }
   });
 
   test('of an endpoint that closed, and of an epoch that died, nothing is left', async () => {

@@ -13,6 +13,7 @@ import { random } from '../conformance/initiator.ts';
 import { hash, pairKeys } from '../conformance/keys.ts';
 import { type Finished, Lab, LOOPBACK, type Machine, type Program, type RunOptions } from '../support/cli.ts';
 import { KnownSession, keysOf, secretsOfPair } from '../support/known-session.ts';
+import { enterPage } from '../support/page-session.ts';
 import { SecretSearch } from '../support/secret-search.ts';
 
 /** Keeps what every process shows. */
@@ -103,19 +104,10 @@ class Witness {
 
 /** As the page does: with the link that opens it, a POST a line, and what the page is told. */
 async function useThePage(witness: Witness, program: Program, secrets: readonly string[]): Promise<void> {
-  const link = new URL(String((await program.event('link'))['url']));
+  const { link, headers } = await enterPage(program);
   const { origin } = link;
-  const own = { origin, 'content-type': 'application/json' };
   await witness.fetch(link);
-  await witness.fetch(`${origin}/api/enter`, { method: 'POST', headers: own, body: '{"token":"x"}' });
-  const entered = await fetch(`${origin}/api/enter`, {
-    method: 'POST',
-    headers: own,
-    body: JSON.stringify({ token: link.hash.slice(1) }),
-  });
-  const { pageKey } = (await entered.json()) as { pageKey: string };
-  const cookie = String(entered.headers.get('set-cookie')).split(';')[0] ?? '';
-  const headers = { ...own, cookie, 'x-page-key': pageKey };
+  await witness.fetch(`${origin}/api/enter`, { method: 'POST', headers, body: '{"token":"x"}' });
   const leave = new AbortController();
   const events = await witness.fetch(`${origin}/api/events`, { headers, signal: leave.signal });
   const post = async (action: string, body: unknown): Promise<number> =>
