@@ -104,7 +104,7 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
     expect(before.holds({ ...pairs, ...ofOther })).toHaveLength(9);
     // The epoch keeps what its key and the peer's give, until it dies.
     expect(before.holds(lives.secrets)).toEqual(['c2s', 's2c', 'se']);
-    expect(before.find(lives.secrets['c2s'] as Uint8Array)).toHaveLength(1);
+    expect(before.counts(lives.secrets)).toMatchObject({ c2s: 1, s2c: 1 });
     expect(before.holds(ended.secrets)).toEqual(['se']);
     expect(before.formsOf(piKeys.secret)).toEqual({ bytes: 1 });
     for (const shared of [psk, otherPsk]) expect(before.formsOf(shared)).toEqual({});
@@ -132,7 +132,7 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
     const psk = random(32);
     const psks = [await pi.file('psk', psk), await mac.file('psk', `${hex(psk)}\n`)] as const;
     await pi.store.addPeer({ name: 'mac', publicKey: await mac.publicKey(), psk: psks[0] });
-    const { port } = await pi.serve();
+    const { server, port } = await pi.serve();
     const at = `${LOOPBACK}:${port}`;
     await mac.store.addPeer({ name: 'pi', publicKey: await pi.publicKey(), at, psk: psks[1] });
     const pairing = blank.start('pair --json --port 0');
@@ -153,6 +153,8 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
     };
     await post('setup/make-key', {});
     await desk.store.addPeer({ name: 'pi', publicKey: await pi.publicKey(), at, psk: psks[1] });
+    await pi.store.addPeer({ name: 'desk', publicKey: await desk.publicKey(), psk: psks[0] });
+    await server.event('peers');
     await post('doctor/examine', { peer: 'pi' });
 
     for (const [machine, program] of [

@@ -60,7 +60,7 @@ export class KnownSession {
     peer: Uint8Array,
     port: number,
     psk?: Uint8Array,
-    requests = 120,
+    requests = 80,
   ): Promise<KnownSession> {
     const pair = pairKeys(own, peer, 'initiator', psk);
     const socket = createSocket('udp4').bind(0, LOOPBACK);

@@ -19,12 +19,6 @@ const PAGES = 4;
 /** Shorter pieces are ids and nonces, which everybody may see. */
 const WINDOW_BYTES = 16;
 
-interface Region {
-  readonly start: bigint;
-  readonly name: string;
-  readonly bytes: Buffer;
-}
-
 /** Bytes of the page that are in memory, one behind the other. */
 export interface Run {
   readonly page: number;
@@ -34,9 +28,9 @@ export interface Run {
 
 /** Everything that it can write to: heaps, stacks, WebAssembly, what was freed and not given back. */
 export class Memory {
-  readonly #regions: readonly Region[];
+  readonly #regions: readonly Buffer[];
 
-  private constructor(regions: readonly Region[]) {
+  private constructor(regions: readonly Buffer[]) {
     this.#regions = regions;
   }
 
@@ -45,7 +39,7 @@ export class Memory {
     process.kill(pid, 'SIGSTOP');
     const memory = openSync(`/proc/${pid}/mem`, 'r');
     try {
-      return new Memory(readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').flatMap(regionsOf(memory)));
+      return new Memory(readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').flatMap(partsOf(memory)));
     } finally {
       closeSync(memory);
       process.kill(pid, 'SIGCONT');
@@ -53,30 +47,39 @@ export class Memory {
   }
 
   get size(): number {
-    return this.#regions.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    return this.#regions.reduce((sum, { length }) => sum + length, 0);
   }
 
-  /** Where these bytes are. */
-  find(needle: Uint8Array): string[] {
-    const places: string[] = [];
-    for (const { start, name, bytes } of this.#regions) {
-      for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1))
-        places.push(`${(start + BigInt(at)).toString(16)} ${name}`);
+  /** How often each of these is there, by name; those that are not are left out. */
+  counts(needles: Readonly<Record<string, Uint8Array>>): Record<string, number> {
+    const counts: Record<string, number> = {};
+    const count = (name: string): void => {
+      counts[name] = (counts[name] ?? 0) + 1;
+    };
+    const named = Object.entries(needles).map(([name, bytes]) => ({ name, needle: Buffer.from(bytes) }));
+    // What begins with zeros is begun everywhere: that is for the system's own search.
+    const isRare = ({ needle }: { readonly needle: Buffer }): boolean => !needle.subarray(0, 4).includes(0);
+    for (const { name, needle } of named.filter((one) => !isRare(one))) {
+      for (const bytes of this.#regions)
+        for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) count(name);
     }
-    return places;
+    const windows = windowsOf(named.filter(isRare).map((is) => ({ start: is.needle, is })));
+    this.#look(windows, (bytes, at, { name, needle }) => {
+      if (bytes.subarray(at, at + needle.length).equals(needle)) count(name);
+      return 1;
+    });
+    return counts;
   }
 
   /** The forms in which 32 secret bytes are there, and how often. */
   formsOf(secret: Uint8Array): Record<string, number> {
-    const counts = Object.entries(formsInMemory(secret)).map(
-      ([form, bytes]) => [form, this.find(bytes).length] as const,
-    );
-    return Object.fromEntries(counts.filter(([, count]) => count > 0));
+    return this.counts(formsInMemory(secret));
   }
 
   /** Which of these secrets are there as they are, by name. */
   holds(secrets: Readonly<Record<string, Uint8Array>>): string[] {
-    return Object.entries(secrets).flatMap(([name, secret]) => (this.find(secret).length > 0 ? [name] : []));
+    const counts = this.counts(secrets);
+    return Object.keys(secrets).filter((name) => counts[name] !== undefined);
   }
 
   /** What of the known randomness is there and was drawn: what is left of the last page is not drawn yet. */
@@ -85,31 +88,41 @@ export class Memory {
   }
 
   #runs(): Run[] {
-    const { filter, places } = knownWindows();
     const runs: Run[] = [];
-    for (const { bytes } of this.#regions) {
-      for (let i = 0; i + WINDOW_BYTES <= bytes.length; i++) {
+    this.#look(knownWindows(), (bytes, at, { page, from }) => {
+      let to = from;
+      while (to < PAGE_BYTES && bytes[at + to - from] === knownByte(page, to)) to++;
+      if (to - from < WINDOW_BYTES) return 1;
+      runs.push({ page, from, to });
+      return to - from;
+    });
+    return runs;
+  }
+
+  /** One walk through it, for all there is to find. @param found says how many bytes are passed by then */
+  #look<What>(
+    { filter, places }: Windows<What>,
+    found: (bytes: Buffer, at: number, what: What) => number,
+  ): void {
+    for (const bytes of this.#regions) {
+      const end = bytes.length - 4;
+      for (let i = 0; i <= end; i++) {
         const first =
           (bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16);
         if (((filter[first >> 3] as number) & (1 << (first & 7))) === 0) continue;
-        const place = places.get(bytes.readInt32LE(i));
-        if (place === undefined) continue;
-        const { page, at: from } = place;
-        let to = from;
-        while (to < PAGE_BYTES && bytes[i + to - from] === knownByte(page, to)) to++;
-        if (to - from < WINDOW_BYTES) continue;
-        runs.push({ page, from, to });
-        i += to - from - 1;
+        let passed = 1;
+        for (const what of places.get(bytes.readInt32LE(i)) ?? [])
+          passed = Math.max(passed, found(bytes, i, what));
+        i += passed - 1;
       }
     }
-    return runs;
   }
 }
 
-/** What of a region was ever written to: of most, only zeros are left out. */
-function regionsOf(memory: number): (line: string) => Region[] {
+/** The parts of a region that are not all zeros, as most is that was never written to. */
+function partsOf(memory: number): (line: string) => Buffer[] {
   return (line) => {
-    const [, from, to, name = ''] = /^(\w+)-(\w+) rw\S+ \S+ \S+ \S+\s*(.*)$/.exec(line) ?? [];
+    const [, from, to] = /^(\w+)-(\w+) rw/.exec(line) ?? [];
     if (from === undefined || to === undefined) return [];
     const start = BigInt(`0x${from}`);
     const bytes = Buffer.allocUnsafe(Number(BigInt(`0x${to}`) - start));
@@ -118,48 +131,59 @@ function regionsOf(memory: number): (line: string) => Region[] {
     } catch {
       return []; // of a device
     }
-    return writtenParts({ start, name, bytes });
+    return writtenParts(bytes);
   };
 }
 
 const ZEROS = Buffer.alloc(PAGE_BYTES);
 
-function writtenParts({ start, name, bytes }: Region): Region[] {
-  const parts: Region[] = [];
+function writtenParts(bytes: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
   let from = -1;
   for (let at = 0; at <= bytes.length; at += PAGE_BYTES) {
     const isZero = at === bytes.length || bytes.subarray(at, at + PAGE_BYTES).equals(ZEROS);
     if (!isZero && from < 0) from = at;
     if (!isZero || from < 0) continue;
-    parts.push({ start: start + BigInt(from), name, bytes: bytes.subarray(from, at) });
+    parts.push(bytes.subarray(from, at));
     from = -1;
   }
   return parts;
 }
 
-interface Windows {
-  /** A bit for the first three bytes of each. */
+/** What begins with which bytes. */
+interface Windows<What> {
+  /** A bit for the first three. */
   readonly filter: Uint8Array;
   /** By the first four. */
-  readonly places: ReadonlyMap<number, { readonly page: number; readonly at: number }>;
+  readonly places: ReadonlyMap<number, readonly What[]>;
 }
 
-let windows: Windows | undefined;
-
-function knownWindows(): Windows {
-  if (windows !== undefined) return windows;
+function windowsOf<What>(all: readonly { readonly start: Buffer; readonly is: What }[]): Windows<What> {
   const filter = new Uint8Array(2 ** 21);
-  const places = new Map<number, { readonly page: number; readonly at: number }>();
-  for (let page = 0; page < PAGES; page++) {
-    const bytes = Buffer.from(Uint8Array.from({ length: PAGE_BYTES }, (_, i) => knownByte(page, i)));
-    for (let at = 0; at + 4 <= PAGE_BYTES; at++) {
-      const first = bytes.readUIntLE(at, 3);
-      filter[first >> 3] = (filter[first >> 3] as number) | (1 << (first & 7));
-      places.set(bytes.readInt32LE(at), { page, at });
-    }
+  const places = new Map<number, What[]>();
+  for (const { start, is } of all) {
+    const first = start.readUIntLE(0, 3);
+    filter[first >> 3] = (filter[first >> 3] as number) | (1 << (first & 7));
+    const key = start.readInt32LE(0);
+    places.set(key, [...(places.get(key) ?? []), is]);
   }
-  windows = { filter, places };
-  return windows;
+  return { filter, places };
+}
+
+let known: Windows<{ readonly page: number; readonly from: number }> | undefined;
+
+/** Each place of each page. */
+function knownWindows(): NonNullable<typeof known> {
+  if (known !== undefined) return known;
+  const all = Array.from({ length: PAGES }, (_, page) => {
+    const bytes = Buffer.from(Uint8Array.from({ length: PAGE_BYTES }, (_, i) => knownByte(page, i)));
+    return Array.from({ length: PAGE_BYTES - 3 }, (_, from) => ({
+      start: bytes.subarray(from, from + 4),
+      is: { page, from },
+    }));
+  });
+  known = windowsOf(all.flat());
+  return known;
 }
 
 /** How JavaScript keeps bytes: as they are, as text of one or two bytes a letter, as numbers. */
