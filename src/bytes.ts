@@ -25,6 +25,21 @@ export function allocate(length: number): Uint8Array {
   return slab.subarray(slabUsed - length, slabUsed);
 }
 
+/**
+ * Zeroed bytes for a secret. V8 puts an array of up to 64 bytes into its heap, where the garbage collector moves it and
+ * leaves copies that nobody wipes; a buffer stays where it is.
+ */
+export function keyBytes(length: number): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(length));
+}
+
+/** A copy of a secret, as {@link keyBytes}. */
+export function copyKey(bytes: Uint8Array): Uint8Array {
+  const copy = keyBytes(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
 export function concat(...parts: Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;

@@ -54,10 +54,10 @@ export class UdpToolError extends Error {
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(withoutSecretKeys(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'UdpToolError';
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint === undefined ? undefined : withoutSecretKeys(options.hint);
   }
 
   /** What `--json` prints. It holds no stack and no cause, so nothing but these three texts can leak through it. */
@@ -68,6 +68,14 @@ export class UdpToolError extends Error {
       ...(this.hint === undefined ? {} : { hint: this.hint }),
     };
   }
+}
+
+/**
+ * The text without any secret key of udp-tool: one that was pasted where a name, a command or a table is wanted, and would
+ * be repeated by whoever refuses it. {@link UdpToolError} does so with its texts.
+ */
+export function withoutSecretKeys(text: string): string {
+  return text.replace(/UDP-SECRET-KEY-1[0-9A-Z]+/gi, '[secret key]');
 }
 
 /** An error that is for a peer and not for us. */

@@ -1,7 +1,7 @@
 /** Keeps a running endpoint to what the peer book says. */
 import { createHash } from 'node:crypto';
 import { UdpToolError } from './errors.ts';
-import type { KeyStore } from './keystore.ts';
+import { type KeyStore, wipePresharedKeys } from './keystore.ts';
 import type { PeerOptions } from './remote-peer.ts';
 import type { UdpEndpoint } from './udp-endpoint.ts';
 
@@ -39,7 +39,7 @@ function identityIn(book: Book, name: string): string | undefined {
 
 /**
  * Follows the book until the signal aborts; resolves once the endpoint has what the book says now, with a function that
- * looks at once.
+ * looks at once. The pre-shared keys of `atFirst` are wiped: the endpoint has made its own of them.
  */
 export async function followBook(
   endpoint: UdpEndpoint,
@@ -49,10 +49,12 @@ export async function followBook(
   stop: AbortSignal,
 ): Promise<() => Promise<void>> {
   const known = new Map(bookOf(atFirst));
+  wipePresharedKeys(atFirst);
   const follow = async (): Promise<void> => {
     if (stop.aborted) return;
+    let peers: readonly PeerOptions[] = [];
     try {
-      const peers = await store.loadPeers();
+      peers = await store.loadPeers();
       const book = bookOf(peers);
       if (bookChanges(known, book).length === 0) return;
       for (const name of [...known.keys()]) {
@@ -70,6 +72,8 @@ export async function followBook(
     } catch (error) {
       const why = error instanceof UdpToolError ? error.message : String(error);
       onTrouble(`The peer book was changed and is not followed, so the peers before it still hold: ${why}`);
+    } finally {
+      wipePresharedKeys(peers);
     }
   };
   let following = Promise.resolve(); // one change after the other: the last one read holds

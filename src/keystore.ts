@@ -1,9 +1,21 @@
 /** The key folder: this machine's secret key, and the peer book that a person can read and edit. */
 import { randomBytes } from 'node:crypto';
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
-import { chmod, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { keyBytes, utf8 } from './bytes.ts';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { writeDurably } from './durable-file.ts';
 import { fileError, hasSystemCode, UdpToolError } from './errors.ts';
@@ -20,6 +32,10 @@ const NEW_BOOK_FILE = 'peers.toml.new';
 /** The name of the secret key among the credentials that systemd hands to a service: `LoadCredential=` of its unit. */
 export const SECRET_CREDENTIAL = 'udp-tool.secret.key';
 const WATCH_SETTLE_MS = 100;
+/** Much more than a key with what its owner notes beside it. */
+const MAX_SECRET_FILE_BYTES = 64 * 1024;
+const HASH_SIGN = 0x23;
+const HEX_DIGITS = '0123456789abcdef';
 
 /** A new keypair from the system's cryptographic source. */
 export function generateKeyPair(): KeyPair {
@@ -90,8 +106,13 @@ export class KeyStore {
       await mkdir(this.dir, { recursive: true, mode: 0o700 });
       await refuseIfShared(this.dir);
       await chmod(this.dir, 0o700);
-      const text = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n${pair.secretKey.exportText()}\n`;
-      await writeNew(temporary, text);
+      const about = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n`;
+      const secret = pair.secretKey.exportBytes();
+      try {
+        await writeNew(temporary, [utf8(about), secret, utf8('\n')]);
+      } finally {
+        secret.fill(0);
+      }
       try {
         await link(temporary, path);
       } catch (cause) {
@@ -109,22 +130,24 @@ export class KeyStore {
   /** @throws UdpToolError `key-missing`, `key-unsafe`, `bad-key`, `no-permission` */
   async loadKeyPair(): Promise<KeyPair> {
     const path = this.#credential ?? this.#path(SECRET_FILE);
-    const text = await this.#read(path, 'read the secret key');
-    if (text === null) {
+    const bytes = await this.#failing('read the secret key', () => readSecret(path));
+    if (bytes === null) {
       throw new UdpToolError('key-missing', `There is no key in ${this.dir}.`, {
         hint: 'Make one with "udp-tool pair", with the other machine at hand, or "udp-tool keygen"; or say where it is with --keys DIR.',
       });
     }
-    await refuseIfOpen(dirname(path), 0o022, '700');
-    await refuseIfOpen(path, this.#credential === undefined ? 0o077 : OPEN_CREDENTIAL);
-    const line = text.split('\n').find((candidate) => candidate.trim() !== '' && !candidate.startsWith('#'));
     try {
-      return keyPairFromSecret(SecretKey.parse(line ?? ''));
+      await refuseIfOpen(dirname(path), 0o022, '700');
+      await refuseIfOpen(path, this.#credential === undefined ? 0o077 : OPEN_CREDENTIAL);
+      return keyPairFromSecret(SecretKey.parseBytes(keyLine(bytes)));
     } catch (cause) {
+      if (!(cause instanceof UdpToolError) || cause.code !== 'bad-key') throw cause;
       throw new UdpToolError('bad-key', `${path} holds no secret key, or it was changed.`, {
         cause,
         hint: 'Restore it from your backup, or move it away, run "udp-tool keygen" and tell the peers the new key.',
       });
+    } finally {
+      bytes.fill(0);
     }
   }
 
@@ -244,16 +267,19 @@ export class KeyStore {
   async #readPresharedKey(name: string): Promise<PresharedKey> {
     const path = isAbsolute(name) ? name : this.#path(name);
     return this.#failing('read the pre-shared key', async () => {
-      const bytes = await readFile(path).catch((cause: unknown) => {
-        if (!hasSystemCode(cause, 'ENOENT')) throw cause;
-        throw new UdpToolError('key-missing', `There is no pre-shared key at ${path}.`, {
-          cause,
-          hint: PSK_HINT,
-        });
-      });
-      await refuseIfOpen(path, 0o077);
-      const hex = /^([0-9a-f]{64})\s*$/i.exec(bytes.toString('latin1'))?.[1];
-      return PresharedKey.fromBytes(hex === undefined ? bytes : Buffer.from(hex, 'hex'));
+      const bytes = await readSecret(path);
+      if (bytes === null) {
+        throw new UdpToolError('key-missing', `There is no pre-shared key at ${path}.`, { hint: PSK_HINT });
+      }
+      try {
+        await refuseIfOpen(path, 0o077);
+        const ofText = ofHexText(bytes);
+        const psk = PresharedKey.fromBytes(ofText ?? bytes);
+        ofText?.fill(0);
+        return psk;
+      } finally {
+        bytes.fill(0);
+      }
     });
   }
 
@@ -286,6 +312,11 @@ export class KeyStore {
   }
 }
 
+/** Once an endpoint has these peers, it needs their pre-shared keys no more. */
+export function wipePresharedKeys(peers: readonly PeerOptions[]): void {
+  for (const { psk } of peers) psk?.wipe();
+}
+
 function entryOf(peers: readonly PeerEntry[], name: string): PeerEntry {
   const entry = peers.find((peer) => peer.name === name);
   if (entry !== undefined) return entry;
@@ -314,11 +345,60 @@ function keyExists(path: string): UdpToolError {
   });
 }
 
+/**
+ * The bytes of a file with a secret, to be wiped by the caller: no string, and no buffer that Node keeps. Null where
+ * there is none.
+ */
+async function readSecret(path: string): Promise<Uint8Array | null> {
+  let file: FileHandle;
+  try {
+    file = await open(path);
+  } catch (cause) {
+    if (hasSystemCode(cause, 'ENOENT')) return null;
+    throw cause;
+  }
+  try {
+    const bytes = keyBytes(MAX_SECRET_FILE_BYTES);
+    for (let length = 0; ; ) {
+      const { bytesRead } = await file.read(bytes, length, bytes.length - length);
+      length += bytesRead;
+      if (bytesRead === 0) return bytes.subarray(0, length);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The first line that says something and is no comment. */
+function keyLine(text: Uint8Array): Uint8Array {
+  for (let start = 0; start < text.length; ) {
+    const newline = text.indexOf(0x0a, start);
+    const end = newline < 0 ? text.length : newline;
+    const line = text.subarray(start, end);
+    if (line[0] !== HASH_SIGN && line.some((letter) => letter > 0x20)) return line;
+    start = end + 1;
+  }
+  return text.subarray(text.length);
+}
+
+/** What 64 digits of hex stand for, white space behind them or not. Null for anything else. */
+function ofHexText(text: Uint8Array): Uint8Array | null {
+  const digits = text.subarray(0, 64);
+  if (digits.length < 64 || text.subarray(64).some((letter) => letter > 0x20)) return null;
+  const bytes = keyBytes(32);
+  for (const [i, letter] of digits.entries()) {
+    const digit = HEX_DIGITS.indexOf(String.fromCharCode(letter).toLowerCase());
+    if (digit < 0) return null;
+    bytes[i >> 1] = ((bytes[i >> 1] as number) << 4) | digit;
+  }
+  return bytes;
+}
+
 /** Writes a file that must not exist, for its owner alone, down to the disk. */
-async function writeNew(path: string, text: string): Promise<void> {
+async function writeNew(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const file = await open(path, 'wx', 0o600);
   try {
-    await file.writeFile(text);
+    for (const part of parts) await file.writeFile(part);
     await file.sync();
   } catch (error) {
     await unlink(path).catch(() => {});

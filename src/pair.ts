@@ -79,6 +79,7 @@ export async function pair(options: PairOptions): Promise<PeerEntry> {
     return await new Attempt(options, { keyPair, serves, other, addresses, socket }).result;
   } finally {
     await socket.close();
+    keyPair.secretKey.wipe();
   }
 }
 

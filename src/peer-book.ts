@@ -86,7 +86,8 @@ export function parseBook(text: string, path: string): PeerEntry[] {
     tables = parse(text);
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
-    return refuse(`line ${cause.line}: ${cause.message.split('\n')[0]}`, cause);
+    // It is no cause: its own message quotes the lines, and somebody may have pasted a secret there.
+    return refuse(`line ${cause.line}: ${cause.message.split('\n')[0]}`);
   }
   const entries: PeerEntry[] = [];
   for (const [name, table] of Object.entries(tables)) {

@@ -8,6 +8,7 @@ import {
   type RemotePeer,
   type UdpEndpoint,
   UdpToolError,
+  wipePresharedKeys,
 } from '../index.ts';
 import { choosePeer, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { explain } from './explain.ts';
@@ -36,7 +37,11 @@ export class Asking implements AsyncDisposable {
     const peers = await store.loadPeers();
     const chosen = choosePeer(peers, to, how);
     const mayBeFound = chosen.at === undefined && peers.some(({ at }) => at !== undefined);
-    return mayBeFound ? Asking.#find(store, keyPair, chosen, peers) : Asking.of(keyPair, chosen);
+    try {
+      return await (mayBeFound ? Asking.#find(store, keyPair, chosen, peers) : Asking.of(keyPair, chosen));
+    } finally {
+      wipePresharedKeys(peers);
+    }
   }
 
   /** A peer without an address: by the others. */

@@ -14,6 +14,7 @@ import {
   type RemotePeer,
   type UdpEndpoint,
   UdpToolError,
+  wipePresharedKeys,
 } from '../index.ts';
 import { aborted, type KeyOptions } from './context.ts';
 import { EXIT } from './exit-code.ts';
@@ -57,6 +58,7 @@ export function addChat(program: Command): void {
         },
       };
       await using endpoint = await openPort(endpointOptions, options.port);
+      wipePresharedKeys(peers);
       const chat = new Chat(endpoint.peer(chosen.name), messages, options, stop);
       await chat.run(endpoint);
     });

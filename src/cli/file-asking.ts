@@ -10,6 +10,7 @@ import {
   type RemotePeer,
   type UdpEndpoint,
   UdpToolError,
+  wipePresharedKeys,
 } from '../index.ts';
 import { type KeyOptions, messageFolder, openKeyStore, peerNamed } from './context.ts';
 import { note } from './output.ts';
@@ -53,6 +54,7 @@ export class FileAsking implements AsyncDisposable {
     const chosen = choose(peers, names, options.lan);
     // The others may introduce, or relay.
     const endpoint = await createEndpoint({ keyPair, peers, commands: [] });
+    wipePresharedKeys(peers);
     const paths = await FindPaths.begin({
       endpoint,
       folder: messageFolder(store),

@@ -6,6 +6,7 @@ import {
   type MessageStore,
   type RemotePeer,
   type UdpEndpoint,
+  wipePresharedKeys,
 } from '../index.ts';
 import { aborted, choosePeer, interruption, type KeyOptions } from './context.ts';
 import { indented, nameOf, openMessages, showMessage } from './messages.ts';
@@ -60,6 +61,7 @@ async function inbox(options: InboxOptions): Promise<void> {
   await show();
   const askable = peers.filter(({ at }) => at !== undefined);
   await using endpoint = await createEndpoint({ keyPair, peers: askable, commands: [] });
+  wipePresharedKeys(peers);
   if (options.follow) {
     await follow(endpoint, messages, show, stop);
     return;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Reads the command line. The only place that decides the exit code. */
 import { CommanderError } from 'commander';
-import { UdpToolError } from '../index.ts';
+import { UdpToolError, withoutSecretKeys } from '../index.ts';
 import { EXIT, exitCode } from './exit-code.ts';
 import { CommandFailure } from './failure.ts';
 import { failure, note } from './output.ts';
@@ -29,6 +29,14 @@ function report(error: unknown): number {
   return EXIT.FAILED;
 }
 
+/** Nothing takes one as an argument, and some of what there is would send it to a peer. */
+function refuseSecretKeys(argv: readonly string[]): void {
+  if (argv.every((argument) => withoutSecretKeys(argument) === argument)) return;
+  throw new UdpToolError('bad-key', 'That is a SECRET key, and it was not used: no argument wants one.', {
+    hint: "It stands in your shell's history now, and others may have seen it among the processes: make a new one, in another folder or once this one is moved away.",
+  });
+}
+
 /** A reader that has seen enough, as in `udp-tool send help | head -1`, is no failure; nor is a terminal that was closed. */
 let isReaderGone = false;
 for (const stream of [process.stdout, process.stderr]) {
@@ -45,6 +53,7 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 try {
+  refuseSecretKeys(process.argv);
   await buildProgram().parseAsync();
 } catch (error) {
   process.exitCode = report(error);

@@ -9,11 +9,11 @@
  * - A secret key that somebody pasted in the wrong place is not repeated.
  */
 import { clearLine, cursorTo, type Interface } from 'node:readline';
-import { type CborValue, jsonReplacer, type UdpToolError } from '../index.ts';
+import { type CborValue, jsonReplacer, type UdpToolError, withoutSecretKeys } from '../index.ts';
 
 /** A line of data. */
 export function data(line: string): void {
-  process.stdout.write(`${withoutSecrets(line)}\n`);
+  process.stdout.write(`${withoutSecretKeys(line)}\n`);
 }
 
 /**
@@ -36,7 +36,7 @@ export function json(value: unknown): void {
 
 /** A line for the person. */
 export function note(line: string): void {
-  process.stderr.write(`${withoutSecrets(line)}\n`);
+  process.stderr.write(`${withoutSecretKeys(line)}\n`);
 }
 
 /** Replaces a line for the person that changes; nothing where stderr is no terminal. An empty one clears it. */
@@ -44,7 +44,7 @@ export function statusLine(line: string): void {
   if (process.stderr.isTTY !== true) return;
   cursorTo(process.stderr, 0);
   clearLine(process.stderr, 0);
-  process.stderr.write(withoutSecrets(line).slice(0, (process.stderr.columns ?? 80) - 1));
+  process.stderr.write(withoutSecretKeys(line).slice(0, (process.stderr.columns ?? 80) - 1));
 }
 
 /** Prints while somebody types: above what is typed, which stays. */
@@ -57,11 +57,7 @@ export function aboveLine(lines: Interface, print: () => void): void {
 
 /** A question to the person, who answers on the same line. */
 export function prompt(question: string): void {
-  process.stderr.write(question);
-}
-
-function withoutSecrets(text: string): string {
-  return text.replace(/UDP-SECRET-KEY-1[0-9A-Z]+/gi, '[secret key]');
+  process.stderr.write(withoutSecretKeys(question));
 }
 
 export function failure(error: UdpToolError, options: { json: boolean; details?: readonly string[] }): void {

@@ -9,6 +9,7 @@ import {
   pushOffer,
   type RemotePeer,
   serveFiles,
+  wipePresharedKeys,
 } from '../index.ts';
 import { choosePeer, interruption, type KeyOptions, messageFolder, openKeyStore } from './context.ts';
 import { offerAsJson } from './offers.ts';
@@ -47,6 +48,7 @@ async function push(paths: string[], options: PushOptions): Promise<void> {
   try {
     const offers = await putOn(shelf, paths, [chosen.publicKey.toString()], options, signal);
     await using endpoint = await createEndpoint({ keyPair, peers, commands: [] });
+    wipePresharedKeys(peers);
     await using finding = await FindPaths.begin({
       endpoint,
       folder: messageFolder(store),

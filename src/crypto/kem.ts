@@ -1,5 +1,5 @@
 /** ML-KEM-768 (FIPS 203) in its deterministic forms: the randomness is the caller's. */
-import { put, release, room, take, wasm } from './sodium.ts';
+import { put, releaseKem, room, take, wasm } from './sodium.ts';
 
 export const KEM_PUBLIC_KEY_BYTES = 1184;
 export const KEM_SECRET_KEY_BYTES = 2400;
@@ -23,7 +23,7 @@ export function kemKeyPair(seed: Uint8Array): KemKeyPair {
     publicKey: take(publicKey, KEM_PUBLIC_KEY_BYTES),
     secretKey: take(secretKey, KEM_SECRET_KEY_BYTES),
   };
-  release();
+  releaseKem();
   return pair;
 }
 
@@ -38,19 +38,8 @@ export function kemEncapsulate(
   const result = failed
     ? null
     : { ciphertext: take(ciphertext, KEM_CIPHERTEXT_BYTES), secret: take(secret, KEM_SECRET_BYTES) };
-  release();
+  releaseKem();
   return result;
-}
-
-let publicConstant: Uint8Array | null = null;
-
-/**
- * libsodium leaves the randomness of the last encapsulation on its stack, from which the secret can be computed.
- * One more, of constants that everybody knows, takes its place.
- */
-export function forgetEncapsulation(): void {
-  publicConstant ??= kemKeyPair(new Uint8Array(KEM_KEYPAIR_SEED_BYTES)).publicKey;
-  kemEncapsulate(publicConstant, new Uint8Array(KEM_ENCAPSULATION_SEED_BYTES));
 }
 
 /** A forged ciphertext gives a secret that nobody else has (implicit rejection), never a failure. */
@@ -58,6 +47,6 @@ export function kemDecapsulate(ciphertext: Uint8Array, secretKey: Uint8Array): U
   const out = room(KEM_SECRET_BYTES);
   wasm._crypto_kem_mlkem768_dec(out, put(ciphertext), put(secretKey));
   const secret = take(out, KEM_SECRET_BYTES);
-  release();
+  releaseKem();
   return secret;
 }

@@ -1,7 +1,7 @@
 /** Static X25519 keys and their text form (PROTOCOL §3.1). */
-import { bech32m } from '@scure/base';
-import { equalBytes, isAllZero } from '../bytes.ts';
+import { copyKey, equalBytes, isAllZero, utf8 } from '../bytes.ts';
 import { UdpToolError } from '../errors.ts';
+import { decodeBech32m, encodeBech32m } from './bech32m.ts';
 import { KEY_BYTES, sharedKey } from './box.ts';
 import { put, release, room, take, wasm } from './sodium.ts';
 
@@ -17,7 +17,7 @@ export class PublicKey {
 
   private constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.#text = bech32m.encodeFromBytes(PUBLIC_PREFIX, bytes);
+    this.#text = textOf(encodeBech32m(PUBLIC_PREFIX, bytes));
   }
 
   /** @throws UdpToolError `bad-key` unless there are 32 bytes, in the one way to write that point, not of low order. */
@@ -33,7 +33,7 @@ export class PublicKey {
 
   /** @throws UdpToolError `bad-key` when the text is no public key or fails its checksum. */
   static parse(text: string): PublicKey {
-    return PublicKey.fromBytes(decode(text.trim(), PUBLIC_PREFIX));
+    return PublicKey.fromBytes(decode(utf8(text.trim()), PUBLIC_PREFIX));
   }
 
   equals(other: PublicKey): boolean {
@@ -89,7 +89,7 @@ export class SecretKey extends Secret {
   static fromBytes(bytes: Uint8Array): SecretKey {
     if (bytes.length !== KEY_BYTES) throw badKey(`A secret key has ${KEY_BYTES} bytes, not ${bytes.length}.`);
     if (isAllZero(bytes)) throw badKey('A secret key of zeros is no secret.');
-    return new SecretKey(new Uint8Array(bytes)); // slice() of a Buffer would share it
+    return new SecretKey(copyKey(bytes));
   }
 
   /** @param random gives that many uniform bytes; they are wiped */
@@ -102,12 +102,32 @@ export class SecretKey extends Secret {
 
   /** @throws UdpToolError `bad-key`; the message never holds the text. */
   static parse(text: string): SecretKey {
-    return SecretKey.fromBytes(decode(text.trim(), SECRET_PREFIX));
+    return SecretKey.parseBytes(utf8(text));
   }
 
-  /** The text form, for the key file alone. */
+  /**
+   * Of a text that never was a string, which could not be wiped; the caller wipes these bytes.
+   * @throws UdpToolError `bad-key`; the message never holds the text
+   */
+  static parseBytes(text: Uint8Array): SecretKey {
+    const bytes = decode(text, SECRET_PREFIX);
+    try {
+      return SecretKey.fromBytes(bytes);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
+  /** The text form, as a string: it stays in memory until the engine needs the room. */
   exportText(): string {
-    return bech32m.encodeFromBytes(SECRET_PREFIX, this.expose()).toUpperCase();
+    return textOf(this.exportBytes());
+  }
+
+  /** The text form in ASCII, for the key file; to be wiped. */
+  exportBytes(): Uint8Array {
+    const text = encodeBech32m(SECRET_PREFIX, this.expose());
+    for (let i = 0; i < text.length; i++) text[i] = upper(text[i] as number);
+    return text;
   }
 
   publicKey(): PublicKey {
@@ -132,7 +152,7 @@ export class PresharedKey extends Secret {
       throw badPresharedKey(`A pre-shared key has ${KEY_BYTES} random bytes, not ${bytes.length}.`);
     }
     if (isAllZero(bytes)) throw badPresharedKey('A pre-shared key of zeros is no secret.');
-    return new PresharedKey(new Uint8Array(bytes));
+    return new PresharedKey(copyKey(bytes));
   }
 }
 
@@ -158,17 +178,25 @@ function isCanonical(bytes: Uint8Array): boolean {
 /** Any clamped scalar finds a low-order point: it gives zero with every one of them. */
 const LOW_ORDER_PROBE = new Uint8Array(KEY_BYTES).fill(0x42);
 
-function decode(text: string, prefix: string): Uint8Array {
-  let decoded: { prefix: string; bytes: Uint8Array };
-  try {
-    decoded = bech32m.decodeToBytes(text);
-  } catch {
-    // The decoder's own message quotes the text, which may be a secret key pasted by mistake: it is not passed on.
+function textOf(ascii: Uint8Array): string {
+  return String.fromCharCode(...ascii);
+}
+
+function upper(letter: number): number {
+  return letter >= 0x61 && letter <= 0x7a ? letter - 0x20 : letter;
+}
+
+/** The messages never hold the text, which may be a secret key pasted by mistake. */
+function decode(text: Uint8Array, prefix: string): Uint8Array {
+  const trimmed = trim(text);
+  const decoded = decodeBech32m(trimmed);
+  if (decoded === null) {
     throw badKey(
-      `That is not a key: its checksum does not match, so a character is missing or wrong. It has ${text.length} characters.`,
+      `That is not a key: its checksum does not match, so a character is missing or wrong. It has ${trimmed.length} characters.`,
     );
   }
   if (decoded.prefix === prefix) return decoded.bytes;
+  decoded.bytes.fill(0);
   if (decoded.prefix === SECRET_PREFIX) {
     throw badKey(
       "That is a SECRET key, where a public key (udp1…) is wanted. If it stands in your shell's history now, make a new one.",
@@ -176,6 +204,14 @@ function decode(text: string, prefix: string): Uint8Array {
   }
   if (decoded.prefix === PUBLIC_PREFIX) throw badKey('That is a public key, where a secret key is wanted.');
   throw badKey(`That is not a key of udp-tool: it begins with "${decoded.prefix}1".`);
+}
+
+/** Without what stands around it: a space, and what is below it in ASCII. */
+function trim(text: Uint8Array): Uint8Array {
+  const start = text.findIndex((letter) => letter > 0x20);
+  return start < 0
+    ? text.subarray(0, 0)
+    : text.subarray(start, text.findLastIndex((letter) => letter > 0x20) + 1);
 }
 
 function badPresharedKey(message: string): UdpToolError {

@@ -1,13 +1,13 @@
 /** Why does nothing answer? Looks at all that stands between this machine's keys and a peer's answer, in that order. */
 import type { ErrorCode } from '../errors.ts';
-import { type KeyStore, unknownPeer } from '../keystore.ts';
+import { type KeyStore, unknownPeer, wipePresharedKeys } from '../keystore.ts';
 import type { PeerEntry } from '../peer-book.ts';
 import { noAddress } from '../remote-peer.ts';
 import { DEFAULT_PORT } from '../transport/resolve.ts';
 import { examinePeer } from './examine-peer.ts';
 import { type Finding, trouble } from './finding.ts';
 import { fromError, peerPaused, type Suggestion } from './suggestions.ts';
-import { clockFindings, keyFolderFindings, serverFindings } from './this-machine.ts';
+import { clockFindings, type KeyFolder, keyFolderFindings, serverFindings } from './this-machine.ts';
 
 export interface ExamineOptions {
   readonly store: KeyStore;
@@ -38,8 +38,20 @@ const DEFAULT_TIMEOUT_MS = 5_000;
  * @throws UdpToolError `aborted`
  */
 export async function* examine(options: ExamineOptions): AsyncGenerator<Finding | Diagnosis, void> {
-  const { store, timeoutMs = DEFAULT_TIMEOUT_MS, signal, date = Date.now } = options;
-  const { keyPair, entries, peers, error } = yield* keyFolderFindings(store);
+  const folder = yield* keyFolderFindings(options.store);
+  try {
+    yield* examineWith(folder, options);
+  } finally {
+    folder.keyPair?.secretKey.wipe();
+    wipePresharedKeys(folder.peers ?? []);
+  }
+}
+
+async function* examineWith(
+  { keyPair, entries, peers, error }: KeyFolder,
+  options: ExamineOptions,
+): AsyncGenerator<Finding | Diagnosis, void> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal, date = Date.now } = options;
   yield* clockFindings(date());
   if (keyPair === null || entries === null || peers === null) {
     if (error !== null) yield { error: error.code, diagnosis: [fromError(error)] };

@@ -1,7 +1,7 @@
 /** The page, and its API, by HTTP on loopback: each request is refused here unless it is the page's own. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { UdpToolError } from '../index.ts';
+import { UdpToolError, withoutSecretKeys } from '../index.ts';
 import { type Action, Input, type Upload } from './action.ts';
 import type { Asset } from './assets.ts';
 import type { Door, SessionSecrets } from './door.ts';
@@ -215,7 +215,7 @@ export class HttpServer implements AsyncDisposable {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const stop = hub.follow((updates) => {
       if (response.writableLength > MAX_BACKLOG_BYTES) response.destroy();
-      else response.write(`data: ${JSON.stringify(updates)}\n\n`);
+      else response.write(`data: ${toJson(updates)}\n\n`);
     });
     const timer = setInterval(() => {
       if (door.isOpenTo(secrets)) response.write(':\n\n');
@@ -261,13 +261,18 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
+  const body = toJson(value);
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
     ...(status === 421 || status === 413 ? { connection: 'close' } : {}),
   });
   response.end(body);
+}
+
+/** As the command line prints it: a secret key that somebody pasted in the wrong place is not repeated. */
+function toJson(value: unknown): string {
+  return withoutSecretKeys(JSON.stringify(value));
 }
 
 function sendError(response: ServerResponse, error: unknown): void {

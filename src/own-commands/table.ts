@@ -45,7 +45,7 @@ export async function commandsOfTable(path: string): Promise<Command[]> {
     tables = parse(await readFile(path, 'utf8'));
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
-    return refuse(`line ${cause.line}: ${cause.message.split('\n')[0]}`, cause);
+    return refuse(`line ${cause.line}: ${cause.message.split('\n')[0]}`); // its own message quotes the lines
   }
   const commands: Command[] = [];
   for (const [name, table] of Object.entries(tables)) {

@@ -24,6 +24,7 @@ const RESTART_S = 5;
  */
 const HARDENING = [
   'UMask=0077',
+  'LimitCORE=0', // a core dump holds keys
   'NoNewPrivileges=yes',
   'LockPersonality=yes',
   'RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK',

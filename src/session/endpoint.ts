@@ -179,6 +179,7 @@ export class Endpoint {
     this.#peers.delete(peer.index);
     this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
     this.#initiator.abandonAll(peer);
+    this.#responder.forget(peer);
     for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
     peer.wipe();
   }

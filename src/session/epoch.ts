@@ -3,10 +3,9 @@
  * ephemeral keypair, the ids it has given out, and the CHALLENGEs to repeat. All of it is born, and dies, together
  * (PROTOCOL §5.2); how long it lives is the window of forward secrecy.
  */
-import { concat, equalBytes, idBytes, utf8 } from '../bytes.ts';
+import { concat, copyKey, equalBytes, idBytes, utf8 } from '../bytes.ts';
 import { KEY_BYTES, NONCE_BYTES, open, seal, sharedKey } from '../crypto/box.ts';
 import { keyedBlake2b } from '../crypto/hash.ts';
-import { forgetEncapsulation } from '../crypto/kem.ts';
 import { SecretKey } from '../crypto/keys.ts';
 import { type Address, formatAddress, sameAddress } from './address.ts';
 import { AnsweredHello, AnsweredHellos } from './answered-hellos.ts';
@@ -81,7 +80,7 @@ export class Epoch {
       if (shared === null) return null;
       this.#sharedWith.set(peer, shared);
     }
-    return shared.slice();
+    return copyKey(shared);
   }
 
   sealCookie(id: bigint, chainingKey: Uint8Array, peerIndex: number, address: Address): Uint8Array {
@@ -97,7 +96,7 @@ export class Epoch {
     const state = open(cookie, cookieNonce(id), this.#key);
     if (state === null) return null;
     const opened = {
-      chainingKey: state.slice(0, KEY_BYTES),
+      chainingKey: copyKey(state.subarray(0, KEY_BYTES)),
       peerIndex: new DataView(state.buffer, state.byteOffset).getUint32(KEY_BYTES),
       addressHash: state.slice(KEY_BYTES + PEER_INDEX_BYTES),
     };
@@ -161,6 +160,14 @@ export class Epoch {
     if (!ofPeer.isFull) ofPeer.add(new AnsweredHello(hello, retry, to, now));
   }
 
+  /** The peer is trusted no more. */
+  forget(peer: Peer): void {
+    this.#sharedWith.get(peer)?.fill(0);
+    this.#sharedWith.delete(peer);
+    this.#challenged.delete(peer);
+    this.#retried.delete(peer);
+  }
+
   wipe(): void {
     this.#key.fill(0);
     this.#ephemeral.wipe();
@@ -170,7 +177,6 @@ export class Epoch {
     this.#retried.clear();
     this.#consumed.clear();
     this.#shared.clear();
-    forgetEncapsulation();
   }
 
   #addressHash(address: Address): Uint8Array {

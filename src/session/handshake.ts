@@ -93,7 +93,10 @@ export class Handshake {
     const se = sharedKey(challenge.ephemeral, own.secretKey.expose());
     const ee = sharedKey(challenge.ephemeral, ephemeral.expose());
     ephemeral.wipe();
-    if (es === null || se === null || ee === null) return null;
+    if (es === null || se === null || ee === null) {
+      for (const shared of [es, se, ee]) shared?.fill(0);
+      return null;
+    }
     const kemSecret = kemDecapsulate(challenge.kemCiphertext, this.#kem.secretKey);
     const chainingKey = deriveChainingKey(kemSecret, roles, this.hello, challenge);
     const openKey = deriveOpenKey(chainingKey);

@@ -53,8 +53,8 @@ export function derivePairKeys(own: KeyPair, peer: PublicKey, psk: PresharedKey 
     return {
       roles: { initiator, responder },
       tag: keyedBlake2b(32, pairKey, LABEL_TAG, initiator, responder).slice(0, ID_BYTES),
-      helloKey: keys.slice(0, 32),
-      challengeKey: keys.slice(32),
+      helloKey: keys.subarray(0, 32),
+      challengeKey: keys.subarray(32),
     };
   };
   return {
@@ -115,10 +115,10 @@ export function deriveSessionKeys(
   const keys = keyedBlake2b(64, mix, LABEL_SESSION, roles.initiator, roles.responder);
   const initiatorId = keyedBlake2b(32, mix, LABEL_RESPONDER_ID).slice(0, ID_BYTES);
   const result = {
-    initiatorToResponder: keys.slice(0, 32),
-    responderToInitiator: keys.slice(32),
+    initiatorToResponder: keys.subarray(0, 32),
+    responderToInitiator: keys.subarray(32),
     initiatorId,
   };
-  for (const used of [mix, keys, secrets.es, secrets.se, secrets.ee]) used.fill(0);
+  for (const used of [mix, secrets.es, secrets.se, secrets.ee]) used.fill(0);
   return result;
 }

@@ -54,6 +54,10 @@ export class Responder {
     while (this.nextTimeout() <= now) this.#epochs.pop()?.wipe();
   }
 
+  forget(peer: Peer): void {
+    for (const epoch of this.#epochs) epoch.forget(peer);
+  }
+
   close(): void {
     for (const epoch of this.#epochs) epoch.wipe();
     this.#epochs = [];

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { keyBytes } from '../bytes.ts';
 
 const POOL_BYTES = 4096;
 const pool = new Uint8Array(POOL_BYTES);
@@ -11,7 +12,8 @@ export function random(length: number): Uint8Array {
     randomFillSync(pool);
     used = 0;
   }
-  const bytes = pool.slice(used, used + length);
+  const bytes = keyBytes(length);
+  bytes.set(pool.subarray(used, used + length));
   pool.fill(0, used, used + length);
   used += length;
   return bytes;

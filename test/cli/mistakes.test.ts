@@ -9,12 +9,12 @@ describe.concurrent('a secret key in the wrong place is never repeated', () => {
   // Every run of a lab is searched for the secret keys on its disk.
   test.each([
     ['instead of a public key', (secret: string) => ['peer', 'add', 'mac', secret], 5],
-    ['instead of a name', (secret: string, key: string) => ['peer', 'add', secret, key], 2],
+    ['instead of a name', (secret: string, key: string) => ['peer', 'add', secret, key], 5],
     ['to be shown', (secret: string) => ['peer', 'show', secret], 5],
     ['to be removed', (secret: string) => ['peer', 'remove', secret], 5],
     ['to be asked', (secret: string) => ['send', '--to', secret, 'time'], 5],
-    ['as a verb', (secret: string) => [secret], 2],
-    ['as an option', (secret: string) => ['send', `--${secret}`, 'time'], 2],
+    ['as a verb', (secret: string) => [secret], 5],
+    ['as an option', (secret: string) => ['send', `--${secret}`, 'time'], 5],
   ])('%s', async (_where, argv, expected) => {
     await using lab = await Lab.open();
     const pi = await lab.machine('pi');

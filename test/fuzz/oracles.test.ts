@@ -152,8 +152,8 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
     target: 'machine',
     fault: 'a stranger uses up random bytes',
     file: 'src/session/responder.ts',
-    from: "if (peer === undefined) return 'unknown-tag';\n    const hash",
-    to: "if (peer === undefined) {\n      random(1);\n      return 'unknown-tag';\n    }\n    const hash",
+    from: "if (peer === undefined) return 'unknown-tag';\n    for",
+    to: "if (peer === undefined) {\n      random(1);\n      return 'unknown-tag';\n    }\n    for",
   },
   {
     target: 'machine',

@@ -1,7 +1,11 @@
 /** Secrets do not show: not in an inspection, not in JSON, not in an error, not in the heap of libsodium. */
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { wasm } from '../../src/crypto/sodium.ts';
+import { open, seal, sealBehind, sharedKey } from '../../src/crypto/box.ts';
+import { blake2b, keyedBlake2b } from '../../src/crypto/hash.ts';
+import { KEM_CIPHERTEXT_BYTES, kemDecapsulate, kemEncapsulate, kemKeyPair } from '../../src/crypto/kem.ts';
+import { SecretKey } from '../../src/crypto/keys.ts';
+import { put, release, room, wasm } from '../../src/crypto/sodium.ts';
 import { bookOf } from '../../src/follow-book.ts';
 import { PresharedKey } from '../../src/index.ts';
 import { echo } from '../support/commands.ts';
@@ -80,6 +84,46 @@ test('sessions and peers of the protocol machine show no keys, and the heap keep
   }
   for (const secret of secrets) expect(inHeap(secret)).toBe(false);
 });
+
+test('no call leaves a byte in the memory of libsodium: its stack is wiped too', () => {
+  const drawn = (length: number, call: number): Uint8Array =>
+    Uint8Array.from({ length }, (_, i) => (i * 37 + call * 101 + 7) & 255);
+  const secretKey = SecretKey.fromBytes(drawn(32, 1));
+  const publicKey = SecretKey.fromBytes(drawn(32, 2)).publicKeyBytes();
+  const { publicKey: kemPublic, secretKey: kemSecret } = kemKeyPair(drawn(64, 3));
+  const ciphertext = kemEncapsulate(kemPublic, drawn(32, 4))?.ciphertext ?? drawn(KEM_CIPHERTEXT_BYTES, 4);
+  const [key, nonce, plaintext] = [drawn(32, 5), drawn(24, 6), drawn(1_000, 7)];
+  const box = seal(plaintext, nonce, key);
+  const calls: Record<string, () => unknown> = {
+    publicKeyBytes: () => secretKey.publicKeyBytes(),
+    sharedKey: () => sharedKey(publicKey, secretKey.expose()),
+    'sharedKey of low order': () => sharedKey(new Uint8Array(32), secretKey.expose()),
+    seal: () => seal(plaintext, nonce, key),
+    sealBehind: () => sealBehind(nonce, plaintext, key),
+    open: () => open(box, nonce, key),
+    'open of a forgery': () => open(plaintext, nonce, key),
+    blake2b: () => blake2b(32, plaintext),
+    keyedBlake2b: () => keyedBlake2b(64, key, plaintext),
+    kemKeyPair: () => kemKeyPair(drawn(64, 8)),
+    kemEncapsulate: () => kemEncapsulate(kemPublic, drawn(32, 9)),
+    kemDecapsulate: () => kemDecapsulate(ciphertext, kemSecret),
+  };
+  // It is no proof where a call uses no stack, or where nobody found it.
+  const before = wasm.HEAPU8.slice();
+  wasm._crypto_scalarmult_base(room(32), put(secretKey.expose()));
+  expect(changedBytes(before)).toBeGreaterThan(300);
+  release();
+  for (const [name, call] of Object.entries(calls)) {
+    call();
+    expect(`${name}: ${changedBytes(before)}`).toBe(`${name}: 0`);
+  }
+});
+
+function changedBytes(before: Uint8Array): number {
+  let changed = 0;
+  for (let i = 0; i < before.length; i++) if (wasm.HEAPU8[i] !== before[i]) changed++;
+  return changed;
+}
 
 test('the keys of a removed peer are wiped', () => {
   const network = new VirtualNetwork(1, { delayMs: 1 });

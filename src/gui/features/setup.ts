@@ -54,7 +54,8 @@ export class Setup implements Feature {
     {
       name: 'setup/make-key',
       run: async () => {
-        await this.#options.store.createKeyPair();
+        const { secretKey } = await this.#options.store.createKeyPair();
+        secretKey.wipe(); // it is read from where it was put
         await this.#options.onKey().catch((error: unknown) => this.failed(error));
       },
     },

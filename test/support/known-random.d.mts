@@ -1,0 +1,1 @@
+export function knownByte(page: number, at: number): number;
