@@ -69,8 +69,8 @@ export const FAULTS: readonly Fault[] = [
     fault: 'one key for both directions',
     breaks: ['a nonce once'],
     file: 'src/session/key-schedule.ts',
-    from: 'responderToInitiator: keys.slice(32),\n    initiatorId,',
-    to: 'responderToInitiator: keys.slice(0, 32),\n    initiatorId,',
+    from: 'responderToInitiator: keys.subarray(32),\n    initiatorId,',
+    to: 'responderToInitiator: keys.subarray(0, 32),\n    initiatorId,',
   },
   {
     fault: 'a counter is used twice',
@@ -223,7 +223,7 @@ export const FAULTS: readonly Fault[] = [
     fault: 'what the session keys are made of is kept',
     breaks: ['forward secrecy'],
     file: 'src/session/key-schedule.ts',
-    from: 'for (const used of [mix, keys, secrets.es, secrets.se, secrets.ee]) used.fill(0);',
+    from: 'for (const used of [mix, secrets.es, secrets.se, secrets.ee]) used.fill(0);',
     to: 'for (const used of [secrets.es, secrets.se, secrets.ee]) used.fill(0);',
   },
   {

@@ -219,6 +219,8 @@ export class World {
     if (reason === 'rate-limited' && this.now - sent.at > EPOCH_LIFE_MS)
       violated('metered', `${describe(sent)}, and so has no current token, drew on the second bucket`);
     if (isNews) this.#expectTaken(to, datagram, reason, describe(sent));
+    // What was too much once may come again at once, and is no news then.
+    if (reason === 'rate-limited') to.taken.add(key);
     if (reason !== null) return;
     if (datagram[0] !== DatagramType.RETRY) to.taken.add(key);
     if (datagram[0] === DatagramType.OPEN) to.opened.add(receiverKey(datagram));
