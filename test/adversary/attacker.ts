@@ -70,6 +70,10 @@ export class Attacker {
         [mallory, bob],
       ] as const
     )[prng.below(4)] as [Host, Host];
+    if (prng.chance(0.1)) {
+      this.#world.askStream(by, of, 1 + prng.below(REQUEST_MS));
+      return;
+    }
     this.#world.ask(
       by,
       of,

@@ -6,6 +6,7 @@ import type { CommandResult } from '../../src/rpc/request-server.ts';
 import { type Address, sameAddress, type Transmit } from '../../src/session/address.ts';
 import { helloHash } from '../../src/session/handshake-datagrams.ts';
 import type { Peer } from '../../src/session/peer.ts';
+import type { StreamResult } from '../../src/streams/asked-stream.ts';
 import { DatagramType } from '../../src/wire/header.ts';
 import { Prng } from '../support/prng.ts';
 import { ledger } from './ledger/ledger.ts';
@@ -31,6 +32,8 @@ const COMMANDS = new Map(
 export type CommandName = 'launch' | 'echo' | 'large';
 /** An answer of `large`: four parts. */
 const LARGE_REPEATS = 200;
+/** And of a stream. */
+const STREAM_REPEATS = 150;
 /** One way, when the attacker has let go. */
 const CALM_DELAY_MS = 20;
 /** Between two steps of somebody who goes on. */
@@ -141,6 +144,11 @@ export class World {
         this.requests.executed(job, asking.name, host.name, host.run);
         this.#execute(host, machine, command.name as CommandName, job, done);
       },
+      onAsk: ({ peer, subject: [, job], answer }) => {
+        const asking = this.hosts.find(({ keyPair }) => keyPair.publicKey.equals(peer.publicKey)) as Host;
+        this.requests.executed(String(job), asking.name, host.name, host.run);
+        answer(Buffer.from(this.#newAnswer(host, String(job), STREAM_REPEATS)));
+      },
       onDrop: (reason) => {
         host.dropped = reason;
       },
@@ -193,6 +201,26 @@ export class World {
     );
     this.collect(by);
     return result;
+  }
+
+  /** Asks for bytes, as of a file. */
+  askStream(by: Host, of: Host, patienceMs: number): void {
+    const job = `${by.name} ${++this.#jobs}`;
+    this.requests.asked(job, by.name, of.name, true);
+    const target = { peer: by.peers.get(of) as Peer, process: null };
+    const settle = (result: StreamResult): void => {
+      if (result.ok) this.requests.taken(job, Buffer.from(result.bytes).toString());
+      else if (result.reason === 'invalid') violated('true answers', `the bytes of "${job}" made no sense`);
+    };
+    this.#acting(by, () =>
+      by.machine.streams.ask(
+        target,
+        { subject: ['bytes', job], maxBytes: 10_000, settle },
+        patienceMs,
+        this.now,
+      ),
+    );
+    this.collect(by);
   }
 
   /** Something of a host's that the attacker lets arrive: once, again, elsewhere, at somebody else's, from wherever he likes. */
@@ -349,15 +377,19 @@ export class World {
   ): void {
     const finish = (): void => {
       if (host.machine !== machine) return; // it died with its process
-      const value = `${host.name} run ${host.run} answer ${++this.#answers};`.repeat(
-        command === 'large' ? LARGE_REPEATS : 1,
-      );
-      this.requests.given(job, value);
+      const value = this.#newAnswer(host, job, command === 'large' ? LARGE_REPEATS : 1);
       this.#acting(host, () => done({ ok: true, value }));
       this.collect(host);
     };
     if (this.prng.chance(0.7)) finish();
     else this.running.push(finish);
+  }
+
+  /** Another one than any before. */
+  #newAnswer(host: Host, job: string, repeats: number): string {
+    const value = `${host.name} run ${host.run} answer ${++this.#answers};`.repeat(repeats);
+    this.requests.given(job, value);
+    return value;
   }
 
   #receive(to: Host, datagram: Uint8Array, from: Address): string | null {
