@@ -220,12 +220,20 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
     await act('later 121000');
     const later = await when(
       (memory: Memory) => memory.drawn().length === 0,
-      async () => {
-        await act('ask'); // so that it looks at its clock
-        return Memory.of(child.pid);
-      },
+      async () => Memory.of(child.pid),
     );
     expect(later.holds(responded.secrets)).toEqual(['c2s', 's2c']);
+
+    // Nobody said that they end: they were silent for too long.
+    await act('later 3600000');
+    await act('ask');
+    const idle = await when(
+      (memory: Memory) => memory.holds(responded.secrets).length === 0,
+      async () => Memory.of(child.pid),
+    );
+    expect(idle.holds(initiated)).toEqual([]);
+    const renewed = { c2s: responder.sessionKeys.at(-1)?.c2s ?? new Uint8Array() };
+    expect(idle.holds(renewed)).toEqual(['c2s']);
 
     await act('close');
     const closed = Memory.of(child.pid);
@@ -234,11 +242,30 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
       ...secretsOfPair(pairKeys(piKeys, macKeys.public, 'responder'), 'incoming'),
     };
     expect(lively.holds(pairs)).toHaveLength(6);
-    expect(closed.holds({ ...pairs, ...initiated, ...responded.secrets })).toEqual([]);
+    expect(closed.holds({ ...pairs, ...renewed })).toEqual([]);
     expect(closed.formsOf(piKeys.secret)).toEqual({ bytes: 1 });
     await act('wipe');
     expect(Memory.of(child.pid).formsOf(piKeys.secret)).toEqual({});
     responder.close();
+    await child.stop();
+  });
+
+  test('of a handshake that nobody answers, nothing is left once it is given up', async () => {
+    await using lab = await Lab.open();
+    const [pi, mac] = [await lab.machine('pi'), await lab.machine('mac')];
+    await pi.trust(mac);
+    const { port, firstDatagram } = await lab.silentPort();
+    const child = start(pi, CHILD, pi.keys, `${port}`);
+    await child.event('ready');
+    child.write('knock\n');
+    await firstDatagram;
+    // Of the ML-KEM secret key, half of the seed is a part (FIPS 203, algorithm 16).
+    expect(lengths(Memory.of(child.pid).drawn())).toEqual([32]);
+    await child.event('knock');
+    await when(
+      (memory: Memory) => memory.drawn().length === 0,
+      async () => Memory.of(child.pid),
+    );
     await child.stop();
   });
 });

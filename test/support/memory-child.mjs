@@ -2,6 +2,10 @@
 import { createInterface } from 'node:readline';
 import { createEndpoint, formatAddress, KeyStore, wipePresharedKeys } from '../../dist/index.js';
 
+// The machine's timers fire early, and it looks at its clock then: so it notices when that is put forward.
+const { setTimeout: wait } = globalThis;
+globalThis.setTimeout = (done, ms, ...args) => wait(done, Math.min(ms, 20), ...args);
+
 const [, , keys, port] = process.argv;
 const store = new KeyStore(keys);
 const keyPair = await store.loadKeyPair();
@@ -16,6 +20,12 @@ const endpoint = await createEndpoint({
 wipePresharedKeys(peers);
 const acts = {
   ask: async () => (await endpoint.peer(peers[0].name).request('ping', ['x'])).value,
+  /** Somebody who does not answer. */
+  knock: () =>
+    endpoint
+      .peer(peers[0].name)
+      .request('ping', ['x'], { timeoutMs: 1_000 })
+      .catch(() => {}),
   later: (ms) => {
     ahead += Number(ms);
   },

@@ -101,14 +101,15 @@ export class Memory {
 
   /** One walk through it, for all there is to find. @param found says how many bytes are passed by then */
   #look<What>(
-    { filter, places }: Windows<What>,
+    { firsts, filter, places }: Windows<What>,
     found: (bytes: Buffer, at: number, what: What) => number,
   ): void {
     for (const bytes of this.#regions) {
       const end = bytes.length - 4;
       for (let i = 0; i <= end; i++) {
-        const first =
-          (bytes[i] as number) | ((bytes[i + 1] as number) << 8) | ((bytes[i + 2] as number) << 16);
+        const two = (bytes[i] as number) | ((bytes[i + 1] as number) << 8);
+        if (firsts[two] === 0) continue;
+        const first = two | ((bytes[i + 2] as number) << 16);
         if (((filter[first >> 3] as number) & (1 << (first & 7))) === 0) continue;
         let passed = 1;
         for (const what of places.get(bytes.readInt32LE(i)) ?? [])
@@ -152,6 +153,8 @@ function writtenParts(bytes: Buffer): Buffer[] {
 
 /** What begins with which bytes. */
 interface Windows<What> {
+  /** A byte for the first two, which the processor's cache holds. */
+  readonly firsts: Uint8Array;
   /** A bit for the first three. */
   readonly filter: Uint8Array;
   /** By the first four. */
@@ -159,15 +162,17 @@ interface Windows<What> {
 }
 
 function windowsOf<What>(all: readonly { readonly start: Buffer; readonly is: What }[]): Windows<What> {
+  const firsts = new Uint8Array(2 ** 16);
   const filter = new Uint8Array(2 ** 21);
   const places = new Map<number, What[]>();
   for (const { start, is } of all) {
     const first = start.readUIntLE(0, 3);
+    firsts[first & 0xffff] = 1;
     filter[first >> 3] = (filter[first >> 3] as number) | (1 << (first & 7));
     const key = start.readInt32LE(0);
     places.set(key, [...(places.get(key) ?? []), is]);
   }
-  return { filter, places };
+  return { firsts, filter, places };
 }
 
 let known: Windows<{ readonly page: number; readonly from: number }> | undefined;
