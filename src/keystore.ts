@@ -1,11 +1,11 @@
 /** The key folder: this machine's secret key, and the peer book that a person can read and edit. */
 import { randomBytes } from 'node:crypto';
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
-import { chmod, link, mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, link, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
-import { writeDurably } from './durable-file.ts';
+import { makeFolder, writeDurably } from './durable-file.ts';
 import { fileError, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
 import { type PeerEntry, parseBook, permissionsOf, placeFor, withoutTable, withTable } from './peer-book.ts';
@@ -87,7 +87,7 @@ export class KeyStore {
     const temporary = `${path}.${process.pid}.new`;
     await this.#failing('make a key', async () => {
       if (await exists(path)) throw keyExists(path);
-      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await makeFolder(this.dir);
       await refuseIfShared(this.dir);
       await chmod(this.dir, 0o700);
       const text = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n${pair.secretKey.exportText()}\n`;
@@ -211,7 +211,7 @@ export class KeyStore {
     const path = this.#path(BOOK_FILE);
     const temporary = this.#path(NEW_BOOK_FILE);
     await this.#failing('change the peer book', async () => {
-      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await makeFolder(this.dir);
       // A book that others may read, as that of a service of the system, stays so.
       const mode = ((await stat(path).catch(() => null))?.mode ?? 0o600) & 0o755;
       try {
