@@ -1,8 +1,15 @@
 /** All of them, for main.mjs. */
+import { fullDisk } from './full-disk.ts';
 import { killedReceiver, killedSender } from './killed-messages.ts';
 import { killedInHandshake, killedServer } from './killed-server.ts';
 import type { Scenario } from './scenario.ts';
 
 export { HEAD, rowText, runScenario } from './scenario.ts';
 
-export const scenarios: readonly Scenario[] = [killedServer, killedInHandshake, killedSender, killedReceiver];
+export const scenarios: readonly Scenario[] = [
+  killedServer,
+  killedInHandshake,
+  killedSender,
+  killedReceiver,
+  fullDisk,
+];
