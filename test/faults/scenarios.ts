@@ -2,6 +2,7 @@
 import { fullDisk } from './full-disk.ts';
 import { killedReceiver, killedSender } from './killed-messages.ts';
 import { killedInHandshake, killedServer } from './killed-server.ts';
+import { killedGet, killedGiver } from './killed-transfer.ts';
 import type { Scenario } from './scenario.ts';
 
 export { HEAD, rowText, runScenario } from './scenario.ts';
@@ -11,5 +12,7 @@ export const scenarios: readonly Scenario[] = [
   killedInHandshake,
   killedSender,
   killedReceiver,
+  killedGet,
+  killedGiver,
   fullDisk,
 ];
