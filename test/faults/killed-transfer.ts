@@ -77,7 +77,9 @@ export const killedGet: Scenario = {
       lost.push(...(await whatIsWrong(mac, content)));
       await rm(join(mac.home, 'shared'), { force: true });
     }
-    const notes = [`${bytes / FILE_BYTES} files; ${((again / bytes) * 100).toFixed(2)} % of their bytes came again at last`];
+    const notes = [
+      `${bytes / FILE_BYTES} files; ${((again / bytes) * 100).toFixed(2)} % of their bytes came again at last`,
+    ];
     return { runs, lost, recoveryMs: [], notes };
   },
 };

@@ -1,4 +1,6 @@
 /** All of them, for main.mjs. */
+import { abandonedSessions } from './abandoned-sessions.ts';
+import { day } from './day.ts';
 import { fullDisk } from './full-disk.ts';
 import { killedReceiver, killedSender } from './killed-messages.ts';
 import { killedInHandshake, killedServer } from './killed-server.ts';
@@ -15,4 +17,6 @@ export const scenarios: readonly Scenario[] = [
   killedGet,
   killedGiver,
   fullDisk,
+  day,
+  abandonedSessions,
 ];
