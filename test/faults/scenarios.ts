@@ -5,6 +5,7 @@ import { fullDisk } from './full-disk.ts';
 import { killedReceiver, killedSender } from './killed-messages.ts';
 import { killedInHandshake, killedServer } from './killed-server.ts';
 import { killedGet, killedGiver } from './killed-transfer.ts';
+import { network } from './network.ts';
 import type { Scenario } from './scenario.ts';
 
 export { HEAD, rowText, runScenario } from './scenario.ts';
@@ -17,6 +18,7 @@ export const scenarios: readonly Scenario[] = [
   killedGet,
   killedGiver,
   fullDisk,
+  network,
   day,
   abandonedSessions,
 ];
