@@ -1,8 +1,9 @@
 /** Sessions that are opened, asked on once and left, by peers that are trusted: what of them stays in a server's memory. */
 import { type KeyPair, keyPairFromSecret, SecretKey } from '../../src/crypto/keys.ts';
 import { ProtocolMachine } from '../../src/protocol-machine.ts';
+import { INSTANCE_MEMORY_MS } from '../../src/rpc/constants.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
-import { EPOCH_MS, MAX_SESSIONS_PER_PEER } from '../../src/session/constants.ts';
+import { EPOCH_MS, MAX_SESSIONS_PER_PEER, SESSION_IDLE_MS } from '../../src/session/constants.ts';
 import { echo } from '../support/commands.ts';
 import type { Prng } from '../support/prng.ts';
 import { memoryInUse } from './memory.ts';
@@ -15,6 +16,8 @@ const HANDSHAKES_A_PEER = 2_000;
 const PACE_MS = 1_000;
 /** Whoever waits for more is not answered. */
 const MOST_DATAGRAMS = 8;
+/** A session without a word, what its client asked (PROTOCOL §6.2, §9.2), and until it is looked. */
+const FORGOTTEN_MS = SESSION_IDLE_MS + INSTANCE_MEMORY_MS + EPOCH_MS;
 
 function machine(keyPair: KeyPair, prng: Prng): ProtocolMachine {
   return new ProtocolMachine({
@@ -66,9 +69,9 @@ export class Abandoned {
     return (outcome as Outcome | null)?.ok === true;
   }
 
-  /** Until nothing is left to forget. */
-  wait(ms: number): void {
-    const until = this.now + ms;
+  /** Lets as much time pass as a server remembers anything of a client. */
+  forgetAll(): void {
+    const until = this.now + FORGOTTEN_MS;
     for (let next = this.server.nextTimeout(); next <= until; next = this.server.nextTimeout()) {
       this.now = Math.max(this.now, next);
       this.server.timeout(this.now);
@@ -79,8 +82,6 @@ export class Abandoned {
 
 /** Handshakes until what they use is compiled. */
 const WARM_UP = 500;
-/** A session without a word, and what its client asked (PROTOCOL §6.2, §9.2). */
-const FORGOTTEN_MS = 15 * 60_000 + 300_000 + 2 * EPOCH_MS + 60_000;
 
 export const abandonedSessions: Scenario = {
   name: 'abandoned-sessions',
@@ -91,7 +92,7 @@ export const abandonedSessions: Scenario = {
     const peers = Math.ceil(times / HANDSHAKES_A_PEER);
     const abandoned = new Abandoned(peers, prng);
     for (let i = 0; i < WARM_UP; i++) abandoned.open();
-    abandoned.wait(FORGOTTEN_MS);
+    abandoned.forgetAll();
     const before = (await memoryInUse()).heap;
     const lost: string[] = [];
     const curve: number[] = [];
@@ -107,7 +108,7 @@ export const abandonedSessions: Scenario = {
     // What a peer's processes asked is remembered for seven minutes after their sessions: flat from there on.
     const [middle, last] = [Math.max(...curve.slice(3, 6)), Math.max(...curve.slice(7))];
     if (last > middle * 1.15 + 1) lost.push(`memory goes on growing: ${last} MB after ${middle} MB`);
-    abandoned.wait(FORGOTTEN_MS);
+    abandoned.forgetAll();
     const left = (await memoryInUse()).heap - before;
     if (abandoned.server.endpoint.sessionCount > 0) lost.push('sessions are left');
     if (left > 0.1 * last + 1) lost.push(`${left} MB are left of ${last} MB`);

@@ -52,7 +52,7 @@ class Day {
   answers = 0;
   handshakes = 0;
   restarts = 0;
-  readonly slowestMs: number[] = [];
+  readonly answeredAfterMs: number[] = [];
 
   constructor(prng: Prng) {
     const link = { delayMs: 20, jitterMs: 30, loss: 0.02, duplication: 0.01 };
@@ -99,7 +99,7 @@ class Day {
     this.network.at(askedAt + TIMEOUT_MS + SECOND, () => {
       if (result.outcome?.ok) {
         this.answers++;
-        this.slowestMs.push(result.settledAt - askedAt);
+        this.answeredAfterMs.push(result.settledAt - askedAt);
       } else
         this.lost.push(`a request of ${(askedAt / HOUR).toFixed(2)} h: ${JSON.stringify(result.outcome)}`);
     });
@@ -113,38 +113,51 @@ class Day {
   }
 }
 
+/** @param onQuarter every six hours */
+export async function liveADay(prng: Prng, onQuarter: (hour: number) => Promise<void>): Promise<Figures> {
+  const one = new Day(prng);
+  let mostSessions = 0;
+  const lost: string[] = [];
+  for (let hour = 1; hour <= 24; hour++) {
+    const before = one.network.timeouts;
+    one.network.runUntil(hour * HOUR);
+    mostSessions = Math.max(mostSessions, one.sessions);
+    if (hour % 6 === 0) await onQuarter(hour);
+    const woken = one.network.timeouts - before;
+    // In the last hour nobody asks; what there is to forget is forgotten.
+    if (hour === 24 && woken > 60 * (1 + one.clients.length))
+      lost.push(`woken ${woken} times in an hour of nothing`);
+  }
+  if (one.sessions > 0) lost.push(`${one.sessions} sessions are left after an hour of nothing`);
+  // Each side of each client: one that is used, one that it replaced, one that was replaced by a restart.
+  if (mostSessions > 6 * one.clients.length) lost.push(`${mostSessions} sessions at once`);
+  const { answers, requests, handshakes, restarts } = one;
+  const note = `${answers} of ${requests} requests answered, ${handshakes} HELLOs, ${restarts} restarts, ${mostSessions} sessions at most`;
+  return { runs: 1, lost: [...lost, ...one.lost], recoveryMs: one.answeredAfterMs, notes: [note] };
+}
+
 export const day: Scenario = {
   name: 'day',
   unit: 'virtual days',
-  times: 5,
+  times: 10,
   missing: null,
   async run(times, prng): Promise<Figures> {
-    const lost: string[] = [];
+    const days: Figures[] = [];
     const notes: string[] = [];
-    const recoveryMs: number[] = [];
     for (let i = 0; i < times; i++) {
-      const one = new Day(prng);
-      const curve: string[] = [];
-      let mostSessions = 0;
-      for (let hour = 1; hour <= 24; hour++) {
-        const before = one.network.timeouts;
-        one.network.runUntil(hour * HOUR);
-        mostSessions = Math.max(mostSessions, one.sessions);
-        if (hour % 6 === 0) curve.push(`${(await memoryInUse()).heap.toFixed(1)} MB at ${hour} h`);
-        const woken = one.network.timeouts - before;
-        // In the last hour nobody asks; what there is to forget is forgotten.
-        if (hour === 24 && woken > 60 * (1 + one.clients.length))
-          lost.push(`woken ${woken} times in an hour of nothing`);
-      }
-      if (one.sessions > 0) lost.push(`${one.sessions} sessions are left after an hour of nothing`);
-      // Each side of each client: one that is used, one that it replaced, one that was replaced by a restart.
-      if (mostSessions > 6 * one.clients.length) lost.push(`${mostSessions} sessions at once`);
-      lost.push(...one.lost);
-      recoveryMs.push(...one.slowestMs);
-      notes.push(
-        `${one.answers} of ${one.requests} requests answered, ${one.handshakes} HELLOs, ${one.restarts} restarts, ${mostSessions} sessions at most; ${curve.join(', ')}`,
-      );
+      const memory: string[] = [];
+      const measure = async (hour: number): Promise<void> => {
+        memory.push(`${(await memoryInUse()).heap.toFixed(1)} MB at ${hour} h`);
+      };
+      const one = await liveADay(prng, measure);
+      days.push(one);
+      notes.push(`${one.notes?.[0]}; ${memory.join(', ')}`);
     }
-    return { runs: times, lost, recoveryMs, notes };
+    return {
+      runs: times,
+      lost: days.flatMap(({ lost }) => lost),
+      recoveryMs: days.flatMap(({ recoveryMs }) => recoveryMs),
+      notes,
+    };
   },
 };

@@ -45,7 +45,7 @@ function disorder(texts: readonly string[]): string[] {
 export const killedSender: Scenario = {
   name: 'killed-sender',
   unit: 'kills',
-  times: 500,
+  times: 300,
   missing: null,
   async run(times, prng): Promise<Figures> {
     await using lab = await Lab.open();
@@ -85,7 +85,7 @@ export const killedSender: Scenario = {
 export const killedReceiver: Scenario = {
   name: 'killed-receiver',
   unit: 'kills',
-  times: 500,
+  times: 300,
   missing: null,
   async run(times, prng): Promise<Figures> {
     await using lab = await Lab.open();

@@ -4,13 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { createEndpoint, type RemotePeer, UdpToolError } from '../../src/index.ts';
 import { Lab, LOOPBACK, type Machine, type Program } from '../support/cli.ts';
 import { Executions } from './executions.ts';
-import { type Figures, later, type Scenario, soon } from './scenario.ts';
+import { type Figures, later, median, type Scenario, soon, time } from './scenario.ts';
 
 const SERVER = fileURLToPath(new URL('../support/appending-server.mjs', import.meta.url));
 const AT_ONCE = 8;
+const PACE_MS = 1;
 const TIMEOUT_MS = 20_000;
 /** From the first answer to the kill. */
-const LONGEST_MS = 60;
+const LONGEST_MS = 600;
+/** Half of them: when it has just begun. */
+const SHORT_MS = 60;
 
 /** `pi` lets `mac` call everything. */
 export async function trustForAll(pi: Machine, mac: Machine): Promise<void> {
@@ -56,7 +59,7 @@ class Answers {
 export const killedServer: Scenario = {
   name: 'killed-server',
   unit: 'kills',
-  times: 500,
+  times: 200,
   missing: null,
   async run(times, prng): Promise<Figures> {
     await using lab = await Lab.open();
@@ -78,23 +81,30 @@ export const killedServer: Scenario = {
         const number = ++last;
         executions.said.set(number, await outcome(peer, number));
         if (executions.said.get(number) === 'ok') answers.told();
+        await later(PACE_MS); // leaves the processor to the server
       }
     };
     const asking = Array.from({ length: AT_ONCE }, () => ask(client.peer('pi')));
     const recoveryMs: number[] = [];
+    const awayMs: number[] = [];
     await soon('a first answer', answers.next());
     for (let run = 0; run < times; run++) {
-      await later(prng.below(LONGEST_MS));
+      await later(prng.below(prng.chance(0.5) ? SHORT_MS : LONGEST_MS));
+      const diedAt = performance.now();
       await server.stop('SIGKILL');
       server = await servers.start();
       const begun = performance.now();
+      awayMs.push(begun - diedAt);
       await soon('an answer of the next server', answers.next());
       recoveryMs.push(performance.now() - begun);
     }
     running = false;
     await Promise.all(asking);
     const unknown = executions.count('outcome-unknown');
-    const notes = [`${last} requests, ${unknown} of them with an outcome that is unknown, and said so`];
+    const unanswered = executions.count('no-answer');
+    const notes = [
+      `${last} requests, ${unknown} of them with an outcome that is unknown, and said so; ${unanswered} without an answer in 20 s; no server for ${time(median(awayMs))} / ${time(Math.max(...awayMs))}`,
+    ];
     return { runs: times, lost: await executions.lost(), recoveryMs, notes };
   },
 };
@@ -103,7 +113,7 @@ export const killedServer: Scenario = {
 export const killedInHandshake: Scenario = {
   name: 'killed-in-handshake',
   unit: 'kills',
-  times: 500,
+  times: 200,
   missing: null,
   async run(times, prng): Promise<Figures> {
     await using lab = await Lab.open();

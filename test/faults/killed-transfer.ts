@@ -87,7 +87,7 @@ export const killedGet: Scenario = {
 export const killedGiver: Scenario = {
   name: 'killed-giver',
   unit: 'kills',
-  times: 100,
+  times: 50,
   missing: null,
   async run(times, prng): Promise<Figures> {
     await using lab = await Lab.open();
