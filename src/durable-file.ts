@@ -1,5 +1,5 @@
 /** Files that are there whole or not at all, also after the power went. */
-import { open, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasSystemCode } from './errors.ts';
 
@@ -39,6 +39,17 @@ export async function writeDurably(
   }
   await syncFolder(dirname(path));
   return true;
+}
+
+/** Makes a folder where there is none, and those above it; for its owner alone if no mode is given. */
+export async function makeFolder(path: string, mode = 0o700): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode });
+  } catch (error) {
+    // Node says ENOENT of a disk that is read-only; asked for one folder alone, it says what the system does.
+    if (hasSystemCode(error, 'ENOENT')) await mkdir(path, { mode });
+    else throw error;
+  }
 }
 
 /** Names in a folder are on the disk once the folder is. */

@@ -104,7 +104,11 @@ export function withoutStacks<T>(action: () => T): T {
 /** What the file system said when this program was to `what`: an error of ours, where it is none yet. */
 export function fileError(what: string, cause: unknown, hint: string): UdpToolError {
   if (cause instanceof UdpToolError) return cause;
-  const code = hasSystemCode(cause, 'EACCES', 'EPERM', 'EROFS') ? 'no-permission' : 'failed';
+  if (hasSystemCode(cause, 'ENOSPC', 'EDQUOT'))
+    return new UdpToolError('disk-full', `Cannot ${what}: there is no room on the disk.`, { cause, hint });
+  if (hasSystemCode(cause, 'EROFS'))
+    return new UdpToolError('no-permission', `Cannot ${what}: the disk is read-only.`, { cause, hint });
+  const code = hasSystemCode(cause, 'EACCES', 'EPERM') ? 'no-permission' : 'failed';
   const message = cause instanceof Error ? cause.message : String(cause);
   return new UdpToolError(code, `Cannot ${what}: ${message}`, { cause, hint });
 }

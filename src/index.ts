@@ -12,7 +12,7 @@ export { type Diagnosis, type ExamineOptions, examine } from './doctor/examine.t
 export type { Check, Finding } from './doctor/finding.ts';
 export type { Cause, Subject, Suggestion } from './doctor/suggestions.ts';
 export { type ErrorCode, UdpToolError, withoutSecretKeys } from './errors.ts';
-export { diskError } from './files/disk-error.ts';
+export { diskError, makeFilesFolder } from './files/disk-error.ts';
 export { Download, type DownloadOptions, type DownloadProgress } from './files/download.ts';
 export type { ManifestEntry } from './files/manifest.ts';
 export { pathProblem } from './files/names.ts';

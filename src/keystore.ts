@@ -5,7 +5,6 @@ import {
   chmod,
   type FileHandle,
   link,
-  mkdir,
   open,
   readdir,
   readFile,
@@ -17,7 +16,7 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { keyBytes, utf8 } from './bytes.ts';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
-import { writeDurably } from './durable-file.ts';
+import { makeFolder, writeDurably } from './durable-file.ts';
 import { fileError, hasSystemCode, UdpToolError } from './errors.ts';
 import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
 import { type PeerEntry, parseBook, permissionsOf, placeFor, withoutTable, withTable } from './peer-book.ts';
@@ -103,7 +102,7 @@ export class KeyStore {
     const temporary = `${path}.${process.pid}.new`;
     await this.#failing('make a key', async () => {
       if (await exists(path)) throw keyExists(path);
-      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await makeFolder(this.dir);
       await refuseIfShared(this.dir);
       await chmod(this.dir, 0o700);
       const about = `# The secret key of this machine. Whoever has it can pose as this machine: never share it.\n# Public key: ${pair.publicKey}\n`;
@@ -234,7 +233,7 @@ export class KeyStore {
     const path = this.#path(BOOK_FILE);
     const temporary = this.#path(NEW_BOOK_FILE);
     await this.#failing('change the peer book', async () => {
-      await mkdir(this.dir, { recursive: true, mode: 0o700 });
+      await makeFolder(this.dir);
       // A book that others may read, as that of a service of the system, stays so.
       const mode = ((await stat(path).catch(() => null))?.mode ?? 0o600) & 0o755;
       try {

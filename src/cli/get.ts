@@ -1,5 +1,5 @@
 /** `get`: fetches what peers offer, from all who have it at once. */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import {
@@ -8,6 +8,7 @@ import {
   Download,
   gather,
   holdersOf,
+  makeFilesFolder,
   type Offer,
   StreamDownload,
   toHex,
@@ -146,6 +147,6 @@ async function placeFor(output: string | undefined): Promise<{ into: string; nam
     () => output.endsWith('/'),
   );
   if (!isFolder) return { into: dirname(resolve(output)), name: basename(output) };
-  await mkdir(output, { recursive: true });
+  await makeFilesFolder(output);
   return { into: output };
 }

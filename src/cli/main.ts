@@ -42,7 +42,9 @@ let isReaderGone = false;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error) => {
     if (!('code' in error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) {
-      // As when stdout is a file on a disk that is full.
+      // What is said beside goes on without, as where the disk of a log is full.
+      if (stream === process.stderr) return;
+      // As when stdout is a file on such a disk.
       note(`udp-tool: Cannot write what was asked for: ${error.message}`);
       process.exit(EXIT.FAILED);
     }

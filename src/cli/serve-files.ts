@@ -1,8 +1,8 @@
 /** What `serve` does with files: offers those of a folder, and takes those that peers push. */
-import { mkdir } from 'node:fs/promises';
 import { Option } from 'commander';
 import {
   type KeyStore,
+  makeFilesFolder,
   type Offer,
   type Pushed,
   Receiver,
@@ -121,7 +121,7 @@ async function receiverFor(
   report: ServeReport,
   stop: AbortSignal,
 ): Promise<Receiver> {
-  await mkdir(inbox, { recursive: true });
+  await makeFilesFolder(inbox);
   // One question after the other.
   let asking: Promise<unknown> = Promise.resolve();
   const tell = (event: string, peer: RemotePeer, offer: Offer, text: string, more = {}): void =>

@@ -37,6 +37,7 @@ async function serve(seat: WorkerSeat, options: ServeOptions): Promise<void> {
     ...messageCommands({
       store: new MessageStore(messageFolder(store), keyPair),
       onMessage: ({ from }) => report({ type: 'message', from }),
+      onTrouble: (text) => report({ type: 'trouble', text }),
     }),
   ];
   const commands = await servedCommands(options.commands, ours);

@@ -113,7 +113,11 @@ async function serveAlone(options: ServeOptions, sockets: readonly number[]): Pr
   const report = new ServeReport(options);
   const ours = [
     ...builtinCommands,
-    ...messageCommands({ store: messages, onMessage: ({ from }) => report.message(from) }),
+    ...messageCommands({
+      store: messages,
+      onMessage: ({ from }) => report.message(from),
+      onTrouble: (text) => report.line(text),
+    }),
   ];
   const commands = await servedCommands(options.commands, ours);
   const metrics = new Metrics();

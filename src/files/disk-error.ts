@@ -1,3 +1,4 @@
+import { makeFolder } from '../durable-file.ts';
 import { fileError, hasSystemCode, UdpToolError } from '../errors.ts';
 
 const GO_ON = 'Make room, then try again: it goes on where it stopped.';
@@ -40,6 +41,14 @@ export async function failing<T>(what: string, folder: string, action: () => Pro
   } catch (cause) {
     throw diskError(what, cause, folder);
   }
+}
+
+/**
+ * Makes a folder for files where there is none, and those above it.
+ * @throws UdpToolError `bad-usage`, `disk-full`, `no-permission`, `failed`
+ */
+export function makeFilesFolder(path: string): Promise<void> {
+  return failing('make the folder', path, () => makeFolder(path, 0o777));
 }
 
 /** For a `catch`: undefined for what is not there. */

@@ -19,13 +19,16 @@ export interface MessageCommandsOptions {
   readonly store: MessageStore;
   /** A message came that was not there before, of the peer called `from`. */
   readonly onMessage?: (news: { readonly from: string; readonly message: Message }) => void;
+  /** Messages cannot be kept, for a reason that is not told to peers: told once, until one was kept again. */
+  readonly onTrouble?: (text: string) => void;
 }
 
 /** The commands of a machine that takes and keeps messages. */
-export function messageCommands({ store, onMessage }: MessageCommandsOptions): Command[] {
+export function messageCommands({ store, onMessage, onTrouble }: MessageCommandsOptions): Command[] {
   const assemblies = new Assemblies();
   const waiters = new Waiters();
   const writing = new Map<string, number>();
+  let isTroubled = false;
   /** @throws UdpToolError `busy`; Error without a word of what is on this disk */
   const keep = async (message: Message): Promise<'new' | 'known'> => {
     const peer = message.peer.toString();
@@ -33,10 +36,15 @@ export function messageCommands({ store, onMessage }: MessageCommandsOptions): C
     if (count >= MAX_WRITING) throw errorForPeer('busy', 'Messages of yours are still being written.');
     writing.set(peer, count + 1);
     try {
-      return await store.receive(message);
+      const outcome = await store.receive(message);
+      isTroubled = false;
+      return outcome;
     } catch (error) {
-      if (!(error instanceof UdpToolError) || !ITS_AFFAIR.includes(error.code))
+      if (!(error instanceof UdpToolError) || !ITS_AFFAIR.includes(error.code)) {
+        if (!isTroubled) onTrouble?.(error instanceof Error ? error.message : String(error));
+        isTroubled = true;
         throw new Error('The message cannot be kept here.', { cause: error });
+      }
       throw errorForPeer('busy', error.message, { cause: error });
     } finally {
       const left = (writing.get(peer) ?? 1) - 1;

@@ -3,12 +3,12 @@
  * came, and of what was read the name alone, so that it is known when it comes again.
  */
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../bytes.ts';
 import { AtRestKey } from '../crypto/at-rest.ts';
 import { type KeyPair, PublicKey } from '../crypto/keys.ts';
-import { syncFolder, writeDurably } from '../durable-file.ts';
+import { makeFolder, syncFolder, writeDurably } from '../durable-file.ts';
 import { fileError, hasSystemCode, UdpToolError } from '../errors.ts';
 import { random } from '../transport/random.ts';
 import { checkText, decodeMessage, encodeMessage, type Message } from './message.ts';
@@ -180,7 +180,7 @@ export class MessageStore {
    */
   watch(folder: Folder, onChange: () => void, signal: AbortSignal): Promise<void> {
     return this.#failing('watch for messages', async () => {
-      await mkdir(this.#path(folder), { recursive: true, mode: 0o700 });
+      await makeFolder(this.#path(folder));
       if (signal.aborted) return;
       let timer: NodeJS.Timeout | undefined;
       const watcher: FSWatcher = watchFolder(this.#path(folder), { signal }, () => {
@@ -228,7 +228,7 @@ export class MessageStore {
   ): Promise<boolean> {
     const seq = (entries.at(-1)?.seq ?? 0) + 1;
     const name = `${String(seq).padStart(10, '0')}-${peer}-${id}`;
-    await mkdir(this.#path(folder), { recursive: true, mode: 0o700 });
+    await makeFolder(this.#path(folder));
     const temporary = `${peer}-${id}.${process.pid}.${toHex(random(4))}${UNFINISHED}`;
     const file = { path: this.#path(folder, `${name}.waiting`), temporary: this.#path(folder, temporary) };
     return writeDurably(file, async () => {

@@ -1,10 +1,10 @@
-/** Thousands of schedules of an attacker who owns the wire, and the faults that they would show. */
+/** Some schedules of an attacker who owns the wire, and the faults that they would show. */
 import { describe, expect, test } from 'vitest';
 import { FAULTS } from './faults.ts';
 import { load } from './load.mjs';
 import { PROPERTIES, type Property } from './properties.ts';
 
-const SCHEDULES = 4_000;
+const SCHEDULES = 2_000;
 const CHUNK = 500;
 /** It is found long before. */
 const MAX_SCHEDULES = 3_000;

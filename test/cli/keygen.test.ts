@@ -124,7 +124,7 @@ describe.concurrent('keygen', () => {
       const { code, stdout, stderr } = await pi.run('keygen --keys', disk);
       expect(code).toBe(1);
       expect(stdout).toBe('');
-      expect(stderr).toContain('no space left');
+      expect(stderr).toContain('there is no room on the disk');
       expect(await readdir(disk)).toEqual(['full']);
     } finally {
       execFileSync('umount', [disk]);

@@ -53,6 +53,8 @@ export class VirtualNetwork {
   readonly sent: Flight[] = [];
   record = false;
   datagrams = 0;
+  /** How often hosts were woken by timers of their own. */
+  timeouts = 0;
   readonly prng: Prng;
   readonly #hosts = new Set<NetworkHost>();
   #scheduled: { at: number; order: number; action: () => void }[] = [];
@@ -104,8 +106,11 @@ export class VirtualNetwork {
       this.now = Math.max(this.now, next);
       while ((this.#scheduled.at(-1)?.at ?? Number.POSITIVE_INFINITY) <= this.now)
         this.#scheduled.pop()?.action();
-      for (const host of this.#hosts)
-        if (host.machine.nextTimeout() <= this.now) host.machine.timeout(this.now);
+      for (const host of this.#hosts) {
+        if (host.machine.nextTimeout() > this.now) continue;
+        this.timeouts++;
+        host.machine.timeout(this.now);
+      }
     }
     this.now = time;
   }
