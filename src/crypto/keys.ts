@@ -206,12 +206,16 @@ function decode(text: Uint8Array, prefix: string): Uint8Array {
   throw badKey(`That is not a key of udp-tool: it begins with "${decoded.prefix}1".`);
 }
 
-/** Without what stands around it: a space, and what is below it in ASCII. */
+/** Without the white space of ASCII around it. */
 function trim(text: Uint8Array): Uint8Array {
-  const start = text.findIndex((letter) => letter > 0x20);
+  const start = text.findIndex((letter) => !isSpace(letter));
   return start < 0
     ? text.subarray(0, 0)
-    : text.subarray(start, text.findLastIndex((letter) => letter > 0x20) + 1);
+    : text.subarray(start, text.findLastIndex((letter) => !isSpace(letter)) + 1);
+}
+
+function isSpace(letter: number): boolean {
+  return letter === 0x20 || (letter >= 0x09 && letter <= 0x0d);
 }
 
 function badPresharedKey(message: string): UdpToolError {
