@@ -37,11 +37,15 @@ export class Memory {
   /** It stands still meanwhile. */
   static of(pid: number): Memory {
     process.kill(pid, 'SIGSTOP');
-    const memory = openSync(`/proc/${pid}/mem`, 'r');
+    const [memory, pagemap] = ['mem', 'pagemap'].map((name) => openSync(`/proc/${pid}/${name}`, 'r')) as [
+      number,
+      number,
+    ];
     try {
-      return new Memory(readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').flatMap(partsOf(memory)));
+      return new Memory(writableRegions(pid).flatMap((region) => partsOf(region, memory, pagemap)));
     } finally {
       closeSync(memory);
+      closeSync(pagemap);
       process.kill(pid, 'SIGCONT');
     }
   }
@@ -120,35 +124,50 @@ export class Memory {
   }
 }
 
-/** The parts of a region that are not all zeros, as most is that was never written to. */
-function partsOf(memory: number): (line: string) => Buffer[] {
-  return (line) => {
-    const [, from, to] = /^(\w+)-(\w+) rw/.exec(line) ?? [];
-    if (from === undefined || to === undefined) return [];
-    const start = BigInt(`0x${from}`);
-    const bytes = Buffer.allocUnsafe(Number(BigInt(`0x${to}`) - start));
-    try {
-      if (readSync(memory, bytes, 0, bytes.length, start as unknown as number) < bytes.length) return [];
-    } catch {
-      return []; // of a device
-    }
-    return writtenParts(bytes);
-  };
+interface Region {
+  readonly start: number;
+  readonly end: number;
+  readonly pageBytes: number;
 }
 
-const ZEROS = Buffer.alloc(PAGE_BYTES);
+/** Of proc_pid_smaps(5): a line of its range and rights, then one a fact. */
+function writableRegions(pid: number): Region[] {
+  const smaps = readFileSync(`/proc/${pid}/smaps`, 'utf8');
+  const heads = /^([0-9a-f]+)-([0-9a-f]+) rw[\s\S]*?^KernelPageSize: +(\d+) kB$/gm;
+  return [...smaps.matchAll(heads)].map(([, start, end, kB]) => ({
+    start: Number.parseInt(start as string, 16),
+    end: Number.parseInt(end as string, 16),
+    pageBytes: Number(kB) * 1024,
+  }));
+}
 
-function writtenParts(bytes: Buffer): Buffer[] {
+const PAGEMAP_ENTRY_BYTES = 8;
+/** In an entry's last byte: the page is in memory, or in swap (proc_pid_pagemap(5)). */
+const IS_THERE = 0b1100_0000;
+
+/** What of a region there is: most of some was never touched. */
+function partsOf({ start, end, pageBytes }: Region, memory: number, pagemap: number): Buffer[] {
+  const entries = Buffer.alloc(((end - start) / pageBytes) * PAGEMAP_ENTRY_BYTES);
+  readSync(pagemap, entries, 0, entries.length, (start / pageBytes) * PAGEMAP_ENTRY_BYTES);
+  const isThere = (page: number): boolean =>
+    ((entries[page * PAGEMAP_ENTRY_BYTES + PAGEMAP_ENTRY_BYTES - 1] ?? 0) & IS_THERE) !== 0;
   const parts: Buffer[] = [];
-  let from = -1;
-  for (let at = 0; at <= bytes.length; at += PAGE_BYTES) {
-    const isZero = at === bytes.length || bytes.subarray(at, at + PAGE_BYTES).equals(ZEROS);
-    if (!isZero && from < 0) from = at;
-    if (!isZero || from < 0) continue;
-    parts.push(bytes.subarray(from, at));
-    from = -1;
+  for (let page = 0; page < entries.length / PAGEMAP_ENTRY_BYTES; page++) {
+    const from = page;
+    while (isThere(page)) page++;
+    if (page > from) parts.push(readAt(memory, start + from * pageBytes, (page - from) * pageBytes));
   }
   return parts;
+}
+
+function readAt(memory: number, at: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length; ) {
+    const read = readSync(memory, bytes, done, length - done, at + done);
+    if (read === 0) throw new Error(`The memory ends at ${at + done}.`);
+    done += read;
+  }
+  return bytes;
 }
 
 /** What begins with which bytes. */
