@@ -25,7 +25,7 @@ import {
   PATH_DATA_BYTES,
 } from '../wire/messages.ts';
 import { elicitsAck } from '../wire/stream-messages.ts';
-import type { Address, Transmit } from './address.ts';
+import { type Address, sameAddress, type Transmit } from './address.ts';
 import { MAX_ADDRESSES_PER_PEER, MAX_SESSIONS_PER_PEER, SWEEP_INTERVAL_MS } from './constants.ts';
 import { DROP_REASONS, type DropReason } from './drop-reason.ts';
 import {
@@ -189,7 +189,10 @@ export class Endpoint {
   }
 
   setAddresses(peer: Peer, addresses: readonly Address[]): void {
+    const before = peer.configured;
     peer.configured = addresses.slice(0, MAX_ADDRESSES_PER_PEER);
+    const isElsewhere = peer.configured.some((one) => !before.some((known) => sameAddress(known, one)));
+    if (isElsewhere) this.#initiator.hurry(peer);
   }
 
   // Sending

@@ -69,6 +69,11 @@ export class Initiator {
     this.#startTrial(peer, addresses.slice(0, MAX_ADDRESSES_PER_PEER), now, null, 0);
   }
 
+  /** The peer may be elsewhere: a HELLO that waits for its next time, maybe for seconds, goes there now. */
+  hurry({ handshake }: Peer): void {
+    if (handshake?.session === null) handshake.nextTryAt = 0;
+  }
+
   abandonAll(peer: Peer): void {
     if (peer.handshake !== null) this.#abandon(peer.handshake);
     for (const trial of peer.trials) this.#abandon(trial);

@@ -1,4 +1,4 @@
-/** What `npm run faults` does for long, a few times. Messages are in test/cli/killed.test.ts. */
+/** What `npm run faults` does for long, a few times; messages are in test/cli/killed.test.ts, files in test/cli/files.test.ts. */
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../support/prng.ts';
 import { Abandoned } from './abandoned-sessions.ts';
@@ -6,7 +6,6 @@ import type { Asker } from './asker.ts';
 import { freeze } from './frozen.ts';
 import { FEW_TROUBLES, fullDisk, tryAllOut } from './full-disk.ts';
 import { killedInHandshake, killedServer } from './killed-server.ts';
-import { killedGet, killedGiver } from './killed-transfer.ts';
 import { FAULTS, network, tryOut } from './network.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -24,8 +23,6 @@ describe.concurrent('nothing is lost where', () => {
   const killed: readonly (readonly [Scenario, number])[] = [
     [killedServer, 2],
     [killedInHandshake, 1],
-    [killedGet, 5],
-    [killedGiver, 1],
   ];
   for (const [scenario, times] of killed) {
     test(`${scenario.name}: ${times} ${scenario.unit}`, async () => {

@@ -56,6 +56,10 @@ class Scene implements AsyncDisposable {
     return new Scene(lab, [mac, pi], disks, server);
   }
 
+  another(name: string): Promise<Machine> {
+    return this.#lab.machine(name);
+  }
+
   /** @param what is expected, as a sentence */
   expect(what: string, isSo: boolean, seen?: unknown): void {
     if (!isSo) this.lost.push(`${what}: ${JSON.stringify(seen)}`);
@@ -162,6 +166,25 @@ async function withoutFolder(scene: Scene, { begin, end, says }: Trouble): Promi
   await scene.works('get', mac.run(`get shared --no-lan -o ${folder}/`));
 }
 
+/** The person says yes, and then the peer book cannot be written. */
+async function whilePairing(scene: Scene, { begin, end, says }: Trouble): Promise<void> {
+  const { mac, macDisk } = scene;
+  const nas = await scene.another('nas');
+  const waiter = nas.start('pair --json --port 0 --name mac');
+  const { addresses } = await waiter.event('waiting');
+  const port = /:(\d+)$/.exec(String((addresses as string[])[0]))?.[1];
+  const asker = mac.start(`pair --json --name nas ${LOOPBACK}:${port}`);
+  for (const program of [waiter, asker]) await program.shows(/\[y\/N\]/, 'stderr');
+  const book = await mac.readBook();
+  await begin(macDisk);
+  for (const program of [waiter, asker]) program.write('y\n');
+  const [there, here] = [await waiter.end(), await asker.end()];
+  await end(macDisk);
+  scene.expect('pair is to say why', here.code === 1 && says.test(here.stdout), here);
+  scene.expect('the other is to say by half', there.code === 1 && /half-paired/.test(there.stdout), there);
+  scene.expect('the book is whole', (await mac.readBook()) === book, await mac.readBook());
+}
+
 /** What a server says goes to a log on that disk. */
 async function atLog(scene: Scene, { begin, end }: Trouble): Promise<void> {
   const { mac, pi, macDisk } = scene;
@@ -225,8 +248,8 @@ const READ_ONLY: Omit<Trouble, 'acts'> = {
 };
 const TROUBLES: readonly Trouble[] = [
   // A folder takes no block of such a disk, and a shell opens no log on one that is read-only.
-  { ...FULL, acts: [atSender, atReceiver, atLog, whileFetching] },
-  { ...READ_ONLY, acts: [atSender, atReceiver, withoutFolder] },
+  { ...FULL, acts: [atSender, atReceiver, atLog, whileFetching, whilePairing] },
+  { ...READ_ONLY, acts: [atSender, atReceiver, withoutFolder, whilePairing] },
 ];
 /** Each act once: what they do takes most of the time. */
 export const FEW_TROUBLES: readonly Trouble[] = [

@@ -23,7 +23,7 @@ export interface Scenario {
   run(times: number, prng: Prng): Promise<Figures>;
 }
 
-export interface Row {
+interface Row {
   readonly scenario: Scenario;
   readonly figures: Figures;
   readonly ms: number;

@@ -1,4 +1,5 @@
 /** All of them, for main.mjs. */
+import { abandonedForReal } from './abandoned-for-real.ts';
 import { abandonedSessions } from './abandoned-sessions.ts';
 import { day } from './day.ts';
 import { frozenProcesses } from './frozen.ts';
@@ -25,4 +26,5 @@ export const scenarios: readonly Scenario[] = [
   frozenProcesses,
   day,
   abandonedSessions,
+  abandonedForReal,
 ];

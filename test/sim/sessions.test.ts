@@ -59,6 +59,23 @@ describe('handshake', () => {
     }
   });
 
+  test('of a peer that is looked for elsewhere now, the next HELLO does not wait', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['warm']);
+    network.run(SECOND);
+    server.address = { ip: '192.168.2.77', port: 9999 };
+    client.request('echo', ['lost'], 60 * SECOND);
+    // Its last HELLO went before 60 s; the next one would go seconds later.
+    network.run(58 * SECOND);
+    client.machine.endpoint.setAddresses(client.peer(), [server.address]);
+    const startedAt = network.now;
+    const result = client.request('echo', ['x']);
+    network.run(5 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(result.settledAt - startedAt).toBeLessThan(100);
+  });
+
   test('more handshakes than the meter allows: RETRY, and then still an answer', () => {
     const network = new VirtualNetwork(1, { delayMs: 5 });
     network.record = true;
