@@ -4,7 +4,7 @@
  * What strangers' datagrams cost a server, beside a socket whose message handler is empty, in the same rounds; and what a
  * well-behaved client sees while they come. Needs a C compiler; spoofed sources need root. Loopback only.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -44,11 +44,19 @@ if (![rate, rounds, seconds].every((number) => number > 0)) {
 const folder = mkdtempSync(join(tmpdir(), 'udp-tool-floods-'));
 const blaster = join(folder, 'blaster');
 try {
-  execFileSync('cc', ['-O2', '-o', blaster, fileURLToPath(new URL('./blaster.c', import.meta.url))]);
-  await main();
+  if (compiles()) await main();
 } finally {
   killAll();
   rmSync(folder, { recursive: true });
+}
+
+function compiles() {
+  const source = fileURLToPath(new URL('./blaster.c', import.meta.url));
+  const { status } = spawnSync('cc', ['-O2', '-o', blaster, source], { stdio: 'inherit' });
+  if (status === 0) return true;
+  console.error('A C compiler called cc is needed: on Debian, "apt-get install gcc libc6-dev".');
+  process.exitCode = 1;
+  return false;
 }
 
 async function main() {
