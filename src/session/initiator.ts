@@ -173,6 +173,7 @@ export class Initiator {
   confirm(session: InitiatorSession, now: number): void {
     const { peer } = session;
     session.confirm();
+    peer.openFailed = false;
     if (session.handshakeRtt !== null) peer.rtt.sample(session.handshakeRtt);
     this.#handshakeOver(session);
     if (peer.unconfirmed === session) peer.unconfirmed = null;
@@ -253,6 +254,7 @@ export class Initiator {
     this.#abandon(handshake);
     this.#retire(session, now);
     if (peer.unconfirmed === session) peer.unconfirmed = null;
+    if (trial === null) peer.openFailed = true;
     if (trial === null && now < peer.wantedUntil) this.start(peer, now);
   }
 
@@ -268,8 +270,13 @@ export class Initiator {
       handshake.nextTryAt = now + TRIAL_INTERVAL_MS * 2 ** handshake.tries * spread;
       return;
     }
-    handshake.doublings = rtt.doublings(handshake.tries);
-    handshake.nextTryAt = now + rtt.rto(handshake.doublings) * spread;
+    // What was sent once and answered ends the doublings of before; of a CHALLENGE, for its own OPENs alone, and only
+    // until some are in vain: it was sealed with the static keys alone (PROTOCOL §5.4).
+    const { peer, session, tries } = handshake;
+    const fresh = peer.openFailed ? null : (session?.handshakeRtt ?? null);
+    handshake.doublings = fresh === null ? rtt.doublings(tries) : tries;
+    const wait = Math.max(rtt.rto(handshake.doublings), (fresh ?? 0) * 2 ** (tries + 1));
+    handshake.nextTryAt = now + wait * spread;
   }
 
   /** Uniform in [0, 1), for jitter. */

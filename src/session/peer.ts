@@ -29,6 +29,8 @@ export class Peer {
   current: InitiatorSession | null = null;
   /** Made from a CHALLENGE, and nothing of the responder's has opened under it yet. */
   unconfirmed: InitiatorSession | null = null;
+  /** OPENs were in vain since a session was confirmed last. */
+  openFailed = false;
   /** HELLOs are sent until then. */
   wantedUntil = 0;
   /** CHALLENGEs accepted: picks the address where their source does not. */

@@ -59,6 +59,37 @@ describe('handshake', () => {
     }
   });
 
+  test('a server that dies between its CHALLENGE and the OPEN is found by another HELLO soon', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['warm']);
+    network.run(SECOND);
+    network.intercept = () => [];
+    const early = client.request('echo', ['x'], 60 * SECOND);
+    network.run(3 * SECOND);
+    server.restart();
+    network.intercept = (flight) => [flight];
+    network.run(10 * SECOND);
+    expect(early.outcome).toMatchObject({ ok: true });
+    // The next request asks by a handshake of its own whether the server restarted again: it does now.
+    let deaths = 0;
+    network.intercept = (flight) => {
+      if (deaths === 0 && isOpen(flight)) {
+        server.restart();
+        deaths++;
+      }
+      return [flight];
+    };
+    client.request('echo', ['y']);
+    network.run(50);
+    expect(deaths).toBe(1);
+    const startedAt = network.now;
+    const result = client.request('echo', ['z'], 20 * SECOND);
+    network.run(20 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(result.settledAt - startedAt).toBeLessThan(SECOND);
+  });
+
   test('of a peer that is looked for elsewhere now, the next HELLO does not wait', () => {
     const network = new VirtualNetwork(1, { delayMs: 5 });
     const { client, server } = pair(network, { commands: [echo] });
