@@ -86,8 +86,8 @@ describe('the frozen cases', () => {
 
   it.each(frozen)('$name', ({ datagram, after, refused }) => {
     const receiver = workedResponder();
-    let sent = 0;
-    const take = (text: string): string => receiver.take(unhex(text), SOURCE, () => sent++);
+    let [sent, now] = [0, 0];
+    const take = (text: string): string => receiver.take(unhex(text), SOURCE, () => sent++, (now += 1000));
     for (const name of after) take(byName.get(name)?.datagram ?? '');
     sent = 0;
     expect(take(datagram)).toBe(refused ?? 'ok');

@@ -49,7 +49,7 @@ export function workedResponder(): Responder {
 /** What `receiver` answers to `datagram`, which it must take. */
 export function answered(receiver: Responder, datagram: Uint8Array): Uint8Array {
   const answers: Uint8Array[] = [];
-  receiver.take(datagram, SOURCE, (answer) => answers.push(answer));
+  receiver.take(datagram, SOURCE, (answer) => answers.push(answer), 0);
   const [answer] = answers;
   if (answer === undefined) throw new Error('no answer');
   return answer;
