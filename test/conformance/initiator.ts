@@ -59,6 +59,8 @@ interface Options {
 /** What a datagram of the other side led to: a reason of §11, or what was taken. A test reads it. */
 export type Event = { readonly datagram: Uint8Array; readonly result: string };
 
+type Say = (...messages: Message[]) => void;
+
 interface Live {
   readonly session: Session;
   readonly boot: Uint8Array;
@@ -86,7 +88,7 @@ export class Initiator {
   readonly #waiting = new Set<(message: Message) => void>();
   #socket: Socket | undefined;
   #hello: Hello | undefined;
-  #onChallenge: () => void = () => {};
+  #onChallenge: (say: Say) => void = () => {};
   #onConfirmed: () => void = () => {};
   /** By csid. */
   readonly #sessions = new Map<string, Live>();
@@ -131,8 +133,8 @@ export class Initiator {
     before?.close();
   }
 
-  /** HELLO; `then`, once CHALLENGE came, what is to be said is said. */
-  begin(then: () => void): void {
+  /** HELLO; once CHALLENGE came, `then` says something in the session that is new. */
+  begin(then: (say: Say) => void): void {
     this.#onChallenge = then;
     this.#newHello(NO_TOKEN);
     this.#sendHello();
@@ -141,7 +143,7 @@ export class Initiator {
   /** HELLO and CHALLENGE: then there is a session, that the other side does not know yet. */
   async handshake(): Promise<void> {
     if (this.#socket === undefined) await this.move();
-    const challenged = new Promise<void>((done) => this.begin(done));
+    const challenged = new Promise<void>((done) => this.begin(() => done()));
     await repeat(challenged, () => this.#sendHello(), false);
   }
 
@@ -280,7 +282,7 @@ export class Initiator {
     }
     this.#sessions.set(csid, live);
     this.#candidate = live;
-    this.#onChallenge();
+    this.#onChallenge((...messages) => this.#sayIn(live, messages));
     return 'challenge';
   }
 
