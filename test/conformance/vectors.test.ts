@@ -2,8 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { hex, unhex } from './bytes.ts';
-import { openKey } from './handshake.ts';
-import { keyFromText } from './keys.ts';
+import { encode } from './cbor.ts';
+import { Epoch } from './epoch.ts';
+import { BOX2, open, openKey, retry } from './handshake.ts';
+import { agree, hash, keyFromText, pairKeys } from './keys.ts';
+import { envelope, T } from './messages.ts';
 import { readRecording } from './recording.ts';
 import {
   answered,
@@ -29,6 +32,15 @@ describe('the worked example of Appendix A', () => {
     const receiver = workedResponder();
     answered(receiver, made.HELLO);
     const DATA = answered(receiver, made.OPEN);
+    const epoch = new Epoch(
+      {
+        epochKey: new Uint8Array(32).fill(0x55),
+        epochSecret: new Uint8Array(32).fill(0x66),
+        firstSid: new Uint8Array(8).fill(0x77),
+      },
+      0,
+    );
+    const withPsk = pairKeys(initiator, responder.public, 'initiator', new Uint8Array(32).fill(0xdd));
     const own = {
       I: initiator.public,
       R: responder.public,
@@ -50,9 +62,27 @@ describe('the worked example of Appendix A', () => {
       K_s2c: made.keys.s2c,
       csid: made.keys.csid,
       OPEN: made.OPEN,
+      'BLAKE2b-128(box2)': hash(128, made.OPEN.subarray(BOX2)),
       DATA,
+      'OPEN again, counter 1': open(made.parts, 1, envelope(made.messages, 1073)),
+      'request envelope': envelope(made.messages, 1073),
+      'response envelope': envelope(readRecording([DATA], made.keys)[0] ?? [], 1192),
+      'MORE, lane 0, id 2, parts 0 and 8 are there': encode([T.more, 0, 2, unhex('8080000000000000')]),
+      k_ss: agree(initiator.secret, responder.public),
+      k_es: agree(made.ephemeral.secret, responder.public),
+      k_se: agree(initiator.secret, made.inner.eS),
+      k_ee: agree(made.ephemeral.secret, made.inner.eS),
+      sid: made.inner.sid,
+      'H(HELLO)': hash(256, made.HELLO),
+      'tag(R→I)': pairKeys(initiator, responder.public, 'responder').tag,
+      'retry token': epoch.token(initiator.public),
+      RETRY: retry(pair, made.HELLO, new Uint8Array(15).fill(0x9a), epoch.token(initiator.public)),
+      'k0 with the psk': withPsk.k0,
+      'tag(I→R) with the psk': withPsk.tag,
     };
-    for (const [name, value] of Object.entries(own)) expect(hex(value), name).toBe(frozen[name]);
+    for (const [name, value] of Object.entries(own)) expect(value && hex(value), name).toBe(frozen[name]);
+    const texts = Object.keys(frozen).filter((name) => name.endsWith(' as text'));
+    expect([...Object.keys(own), ...texts].sort()).toEqual(Object.keys(frozen).sort());
   });
 
   it('is read by whoever has its keys', () => {
@@ -65,6 +95,7 @@ describe('the worked example of Appendix A', () => {
 
   it('has keys as text', () => {
     expect(keyFromText(frozen['I as text'] ?? '', 'udp')).toEqual(initiator.public);
+    expect(keyFromText(frozen['R as text'] ?? '', 'udp')).toEqual(responder.public);
     expect(keyFromText(frozen['secret key of I as text'] ?? '', 'udp-secret-key-')).toEqual(initiator.secret);
     expect(() => keyFromText(`${frozen['I as text']}q`, 'udp')).toThrow();
   });
