@@ -5,6 +5,7 @@ import { hex, unhex } from './bytes.ts';
 import { encode } from './cbor.ts';
 import { Epoch } from './epoch.ts';
 import { BOX2, open, openKey, retry } from './handshake.ts';
+import { initiatorCases, waitingInitiator } from './initiator-vectors.ts';
 import { agree, hash, keyFromText, pairKeys } from './keys.ts';
 import { envelope, T } from './messages.ts';
 import { readRecording } from './recording.ts';
@@ -12,6 +13,7 @@ import {
   answered,
   type Case,
   cases,
+  EPOCH,
   initiator,
   pair,
   responder,
@@ -22,7 +24,6 @@ import {
 
 const read = (name: string) =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
-const FILE = new URL('../vectors/conformance-1.json', import.meta.url);
 
 describe('the worked example of Appendix A', () => {
   const frozen: Record<string, string> = read('protocol-1.json');
@@ -32,14 +33,7 @@ describe('the worked example of Appendix A', () => {
     const receiver = workedResponder();
     answered(receiver, made.HELLO);
     const DATA = answered(receiver, made.OPEN);
-    const epoch = new Epoch(
-      {
-        epochKey: new Uint8Array(32).fill(0x55),
-        epochSecret: new Uint8Array(32).fill(0x66),
-        firstSid: new Uint8Array(8).fill(0x77),
-      },
-      0,
-    );
+    const epoch = new Epoch(EPOCH, 0);
     const withPsk = pairKeys(initiator, responder.public, 'initiator', new Uint8Array(32).fill(0xdd));
     const own = {
       I: initiator.public,
@@ -101,27 +95,77 @@ describe('the worked example of Appendix A', () => {
   });
 });
 
-describe('the frozen cases', () => {
-  if (process.env['UPDATE_VECTORS']) {
-    const about = 'A responder in the state of Appendix A of PROTOCOL.md; see docs/conformance.md.';
-    writeFileSync(FILE, `${JSON.stringify({ about, cases: cases() }, null, 2)}\n`);
-  }
-  const frozen: readonly Case[] = read('conformance-1.json').cases;
-  const byName = new Map(frozen.map((one) => [one.name, one]));
+const SENT = { address: '192.168.2.3', port: 9_999 };
 
-  it('are those of the document, at least half of them refused', () => {
-    expect(cases()).toEqual(frozen);
-    expect(byName.size).toBe(frozen.length);
+/** Takes the datagrams before a case, and then its own; returns what it says of the last, and what it sends for it. */
+function run<C extends Case>(
+  { after, ...last }: C,
+  byName: ReadonlyMap<string, C>,
+  usual: typeof SENT,
+  take: (datagram: Uint8Array, from: typeof SENT, now: number) => string,
+): string {
+  let now = 0;
+  return [...after.map((name) => byName.get(name)), last]
+    .map((one) => {
+      const [address = usual.address, port = usual.port] = one?.from?.split(':') ?? [];
+      now += 1000 * (one?.later ?? 1);
+      return take(unhex(one?.datagram ?? ''), { address, port: Number(port) }, now);
+    })
+    .at(-1) as string;
+}
+
+function frozenCases<C extends Case>(file: string, about: string, made: readonly C[]) {
+  const url = new URL(`../vectors/${file}`, import.meta.url);
+  if (process.env['UPDATE_VECTORS'])
+    writeFileSync(url, `${JSON.stringify({ about, cases: made }, null, 2)}\n`);
+  const frozen: readonly C[] = read(file).cases;
+  return { frozen, byName: new Map(frozen.map((one) => [one.name, one])) };
+}
+
+describe.each([
+  ['conformance-1.json', cases()],
+  ['conformance-initiator-1.json', initiatorCases()],
+])('%s', (file, made) => {
+  it('has the cases of the document, at least half of them refused', () => {
+    const frozen: readonly Case[] = read(file).cases;
+    expect(made).toEqual(frozen);
+    expect(new Set(frozen.map(({ name }) => name)).size).toBe(frozen.length);
     expect(frozen.filter(({ refused }) => refused).length).toBeGreaterThan(frozen.length / 2);
   });
+});
 
-  it.each(frozen)('$name', ({ datagram, after, refused }) => {
+describe('to a responder', () => {
+  const about = 'A responder in the state of Appendix A of PROTOCOL.md; see docs/conformance.md.';
+  const { frozen, byName } = frozenCases('conformance-1.json', about, cases());
+
+  it.each(frozen)('$name', (one) => {
     const receiver = workedResponder();
-    let [sent, now] = [0, 0];
-    const take = (text: string): string => receiver.take(unhex(text), SOURCE, () => sent++, (now += 1000));
-    for (const name of after) take(byName.get(name)?.datagram ?? '');
-    sent = 0;
-    expect(take(datagram)).toBe(refused ?? 'ok');
-    if (refused) expect(sent).toBe(0);
+    let sent = 0;
+    const result = run(one, byName, SOURCE, (datagram, from, now) => {
+      sent = 0;
+      return receiver.take(datagram, from, () => sent++, now);
+    });
+    expect(result).toBe(one.refused ?? 'ok');
+    if (one.refused) expect(sent).toBe(0);
+  });
+});
+
+describe('to an initiator', () => {
+  const about =
+    'An initiator in the state of Appendix A of PROTOCOL.md, after its HELLO; see docs/conformance.md.';
+  const { frozen, byName } = frozenCases('conformance-initiator-1.json', about, initiatorCases());
+  const reasons = new Set(frozen.map(({ refused }) => refused));
+
+  it.each(frozen)('$name', (one) => {
+    const peer = waitingInitiator();
+    let before = 0;
+    const result = run(one, byName, SENT, (datagram, { port }, now) => {
+      before = peer.sent.length;
+      return peer.take(datagram, port, now);
+    });
+    const sent = peer.sent.slice(before).map(hex);
+    if (one.refused) expect([result, sent]).toEqual([one.refused, []]);
+    else expect(reasons).not.toContain(result);
+    if (one.answers) expect(sent).toEqual(one.answers);
   });
 });
