@@ -9,7 +9,8 @@ export const FULL = 1232;
 /** Where box2 of an OPEN begins. */
 export const BOX2 = 143;
 
-const handshakeHeader = (type: number, receiver: Uint8Array, rest: Uint8Array): Uint8Array =>
+/** Of HELLO, RETRY and CHALLENGE. */
+export const handshakeHeader = (type: number, receiver: Uint8Array, rest: Uint8Array): Uint8Array =>
   join([type], receiver, rest);
 export const sessionHeader = (type: number, receiver: Uint8Array, counter: number): Uint8Array =>
   join([type], receiver, new Uint8Array(7), bigEndian(counter, 8));

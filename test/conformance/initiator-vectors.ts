@@ -7,10 +7,12 @@ import { hex, join } from './bytes.ts';
 import { encode, type Value } from './cbor.ts';
 import { Epoch } from './epoch.ts';
 import {
+  answerTo,
   type ChallengeFields,
   chainKey,
   challenge,
   challengeFields,
+  handshakeHeader,
   hello,
   open,
   retry,
@@ -173,6 +175,17 @@ export function initiatorCases(): readonly InitiatorCase[] {
   }
   const lowOrder = challenge(pair, HELLO, rest, { ...inner, eS: new Uint8Array(32) });
   refused('a CHALLENGE with E_s of low order', lowOrder, fresh, 'bad-key');
+  for (const [name, type, length] of [
+    ['RETRY', TYPE.retry, 5],
+    ['CHALLENGE', TYPE.challenge, 1189],
+  ] as const) {
+    const header = handshakeHeader(type, answerTo(HELLO), rest);
+    const text = join(header, box(pair.kC, header, encode('x'.repeat(length))));
+    refused(`a ${name} that holds text`, text, fresh, 'bad-box');
+  }
+  const ignored = retry(pair, HELLO2, rest, repeated(1, 5));
+  taken('RETRY to the HELLO with the token, which was sent once: ignored', ignored, ['RETRY']);
+  taken('CHALLENGE after one with E_s of low order', CHALLENGE, ['a CHALLENGE with E_s of low order'], OPEN);
   taken('CHALLENGE after one that was changed', CHALLENGE, ['a bit of CHALLENGE, byte 1231'], OPEN);
   taken('RETRY after one that was changed', RETRY, ['a bit of RETRY, byte 45'], HELLO2);
 

@@ -8,6 +8,7 @@ import { encode, type Value } from './cbor.ts';
 import {
   chainKey,
   challengeFields,
+  handshakeHeader,
   hello,
   NO_TOKEN,
   open,
@@ -202,6 +203,9 @@ export function cases(): readonly Case[] {
   );
   add('an OPEN without INSTANCE', open(parts, 0, ping), ['HELLO'], 'bad-envelope', ping);
 
+  const header = handshakeHeader(TYPE.hello, pair.tag, repeated(0x44, 15));
+  const text = join(header, box(pair.kH, header, encode('x'.repeat(1189))));
+  add('a HELLO that holds text', text, fresh, 'bad-box');
   add('HELLO from port 0', HELLO, fresh, 'bad-source', undefined, { from: '192.168.2.1:0' });
   add('OPEN from elsewhere', OPEN, ['HELLO'], undefined, undefined, { from: '192.168.2.9:50000' });
   add('OPEN 119 s later', OPEN, ['HELLO'], undefined, undefined, { later: 119 });
