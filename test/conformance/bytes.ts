@@ -14,6 +14,7 @@ export function join(...parts: readonly (Uint8Array | string | readonly number[]
   return whole;
 }
 
+export const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 export const unhex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
 export const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

@@ -9,7 +9,8 @@ export const FULL = 1232;
 /** Where box2 of an OPEN begins. */
 export const BOX2 = 143;
 
-const handshakeHeader = (type: number, receiver: Uint8Array, rest: Uint8Array): Uint8Array =>
+/** Of HELLO, RETRY and CHALLENGE. */
+export const handshakeHeader = (type: number, receiver: Uint8Array, rest: Uint8Array): Uint8Array =>
   join([type], receiver, rest);
 export const sessionHeader = (type: number, receiver: Uint8Array, counter: number): Uint8Array =>
   join([type], receiver, new Uint8Array(7), bigEndian(counter, 8));
@@ -46,10 +47,17 @@ export const helloFields = (pair: PairKeys, datagram: Uint8Array) => {
   return inner && fields(inner, 5, 1184);
 };
 
-const answerTo = (datagram: Uint8Array): Uint8Array => hash(256, datagram).slice(0, 8);
+/** The receiver of what answers a HELLO. */
+export const answerTo = (datagram: Uint8Array): Uint8Array => hash(256, datagram).slice(0, 8);
 
 export const retry = (pair: PairKeys, to: Uint8Array, rest: Uint8Array, token: Uint8Array): Uint8Array =>
   sealFields(pair.kC, handshakeHeader(TYPE.retry, answerTo(to), rest), token);
+
+/** The token of a RETRY. */
+export const retryToken = (pair: PairKeys, datagram: Uint8Array): Uint8Array | undefined => {
+  const inner = openFields(pair.kC, datagram);
+  return inner && fields(inner, 5)?.[0];
+};
 
 export interface ChallengeFields {
   readonly boot: Uint8Array;
@@ -73,7 +81,7 @@ export function challengeFields(pair: PairKeys, datagram: Uint8Array): Challenge
 export function chainKey(
   pair: PairKeys,
   sent: Uint8Array,
-  f: ChallengeFields,
+  f: Pick<ChallengeFields, 'boot' | 'eS' | 'kemCiphertext'>,
   kemSecret: Uint8Array,
 ): Uint8Array {
   const transcript = hash(256, join(sent, f.boot, f.eS, f.kemCiphertext));

@@ -1,42 +1,82 @@
-/** An initiator on a socket: handshake, requests, answers in parts. PROTOCOL.md §5.4, §8, §9. */
+/** An initiator on a socket: handshake, RETRY, rekeying, requests, answers in parts. PROTOCOL.md §5.4, §6.2, §8, §9. */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
-import { hex, join, same } from './bytes.ts';
+import { hex, join, random, same } from './bytes.ts';
 import { decode, type Value } from './cbor.ts';
 import {
+  answerTo,
   type ChallengeFields,
   chainKey,
   challengeFields,
   hello,
   NO_TOKEN,
+  type OpenParts,
+  retryToken,
   sessionKeys,
   TYPE,
 } from './handshake.ts';
-import { hash, type KeyPair, keyPair, type PairKeys, pairKeys } from './keys.ts';
+import { type KeyPair, keyPair, type PairKeys, pairKeys } from './keys.ts';
 import { type Message, T } from './messages.ts';
-import { counterOf, Session } from './session.ts';
+import { counterOf, refusedBySight, Session } from './session.ts';
 import { ackOf } from './streams.ts';
+
+export { random };
 
 const LOOPBACK = '127.0.0.1';
 /** As §9.1 has it before the first sample; this peer takes none. */
 const TIME_OUT_MS = 500;
-
-export const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
+/** A session that was replaced still receives for so long. */
+const REPLACED_MS = 10_000;
 
 export type Outcome =
   | { readonly value: Value; readonly parts: number }
   | { readonly error: string; readonly text: string };
+
+/** What an initiator draws at random; given, so that the worked example comes out. */
+interface Drawn {
+  readonly instance: Uint8Array;
+  readonly kem: () => Uint8Array;
+  readonly rest: () => Uint8Array;
+  readonly ephemeral: () => Uint8Array;
+}
+
+const drawn = (): Drawn => ({
+  instance: random(8),
+  kem: () => random(64),
+  rest: () => random(15),
+  ephemeral: () => random(32),
+});
 
 interface Options {
   readonly own: KeyPair;
   readonly peer: Uint8Array;
   readonly psk?: Uint8Array;
   readonly port: number;
+  readonly drawn?: Drawn;
 }
 
-/** What a datagram of the other side led to; a test reads it. */
+/** What a datagram of the other side led to: a reason of §11, or what was taken. A test reads it. */
 export type Event = { readonly datagram: Uint8Array; readonly result: string };
+
+type Say = (...messages: Message[]) => void;
+
+interface Live {
+  readonly session: Session;
+  readonly boot: Uint8Array;
+  /** What its OPENs begin with; undefined once it is confirmed. */
+  opening: Omit<OpenParts, 'keys'> | undefined;
+  /** Of its datagrams that came. */
+  readonly counters: Set<number>;
+}
+
+interface Hello {
+  readonly datagram: Uint8Array;
+  readonly kemSecret: Uint8Array;
+  readonly token: boolean;
+  /** How often it was sent. */
+  sent: number;
+}
 
 export class Initiator {
   readonly pair: PairKeys;
@@ -44,54 +84,76 @@ export class Initiator {
   readonly events: Event[] = [];
   readonly #own: KeyPair;
   readonly #port: number;
-  readonly #instance = random(8);
-  readonly #waiting = new Set<(message: Message, socket: Socket) => void>();
+  readonly #drawn: Drawn;
+  readonly #waiting = new Set<(message: Message) => void>();
   #socket: Socket | undefined;
-  #hello:
-    | { readonly datagram: Uint8Array; readonly kemSecret: Uint8Array; readonly token: boolean }
-    | undefined;
-  #session: Session | undefined;
-  #challenged: (() => void) | undefined;
-  #opening: { readonly cookie: Uint8Array; readonly ck: Uint8Array; readonly eC: Uint8Array } | undefined;
-  #boot = new Uint8Array(6);
+  #hello: Hello | undefined;
+  #onChallenge: (say: Say) => void = () => {};
+  #onConfirmed: () => void = () => {};
+  /** By csid. */
+  readonly #sessions = new Map<string, Live>();
+  /** The one to send on. */
+  #current: Live | undefined;
+  /** One that is not confirmed, beside the current one. */
+  #candidate: Live | undefined;
   #lastId = 0;
-  /** Of this session's datagrams that came. */
-  readonly #counters = new Set<number>();
 
-  constructor({ own, peer, psk, port }: Options) {
+  constructor({ own, peer, psk, port, drawn: given = drawn() }: Options) {
     this.#own = own;
     this.#port = port;
+    this.#drawn = given;
     this.pair = pairKeys(own, peer, 'initiator', psk);
   }
 
+  get #live(): Live {
+    const live = this.#current ?? this.#candidate;
+    if (live === undefined) throw new Error('no session');
+    return live;
+  }
+
   get session(): Session {
-    if (this.#session === undefined) throw new Error('no session');
-    return this.#session;
+    return this.#live.session;
   }
 
   get boot(): Uint8Array {
-    return this.#boot;
+    return this.#live.boot;
   }
 
   /** Another socket, so another source address; the session stays. */
   async move(): Promise<void> {
     const before = this.#socket;
     const socket = createSocket('udp4');
-    socket.on('message', (datagram) => this.#receive(Uint8Array.from(datagram), socket));
+    socket.on('message', (bytes, { port }) => {
+      const datagram = Uint8Array.from(bytes);
+      this.events.push({ datagram, result: this.take(datagram, port, performance.now()) });
+    });
     socket.bind(0, LOOPBACK);
     await once(socket, 'listening');
     this.#socket = socket;
     before?.close();
   }
 
+  /** HELLO; once CHALLENGE came, `then` says something in the session that is new. */
+  begin(then: (say: Say) => void): void {
+    this.#onChallenge = then;
+    this.#newHello(NO_TOKEN);
+    this.#sendHello();
+  }
+
   /** HELLO and CHALLENGE: then there is a session, that the other side does not know yet. */
   async handshake(): Promise<void> {
     if (this.#socket === undefined) await this.move();
-    this.#newHello(NO_TOKEN);
-    const challenged = new Promise<void>((done) => {
-      this.#challenged = done;
+    const challenged = new Promise<void>((done) => this.begin(() => done()));
+    await repeat(challenged, () => this.#sendHello(), false);
+  }
+
+  /** A second handshake while the session goes on, which the new one replaces. */
+  async rekey(): Promise<void> {
+    await this.handshake();
+    const replaced = new Promise<void>((done) => {
+      this.#onConfirmed = done;
     });
-    await this.#repeat(challenged, () => this.send(this.#hello?.datagram ?? new Uint8Array()));
+    await repeat(replaced, () => this.#candidate && this.#sayIn(this.#candidate, [[T.ping, 0]]));
   }
 
   send(datagram: Uint8Array): void {
@@ -101,11 +163,14 @@ export class Initiator {
 
   /** In an OPEN until the session is confirmed, then in a DATA. */
   say(...messages: Message[]): void {
-    this.send(
-      this.#opening
-        ? this.session.open(this.#opening, [[T.instance, this.#instance], ...messages])
-        : this.session.data(messages),
-    );
+    const live = this.#live;
+    this.#sayIn(live, messages);
+    if (messages.some(([type]) => type === T.close)) this.#end(live);
+  }
+
+  #sayIn({ session, opening }: Live, messages: readonly Message[]): void {
+    const instance: Message = [T.instance, this.#drawn.instance];
+    this.send(opening ? session.open(opening, [instance, ...messages]) : session.data(messages));
   }
 
   /** The first message of the other side that `wanted` takes. */
@@ -121,13 +186,13 @@ export class Initiator {
   }
 
   async ping(n: number): Promise<void> {
-    await this.#repeat(
+    await repeat(
       this.next(([type, number]) => type === T.pong && number === n),
       () => this.say([T.ping, n]),
     );
   }
 
-  async request(command: string, args: readonly Value[] = [], { boot = this.#boot } = {}): Promise<Outcome> {
+  async request(command: string, args: readonly Value[] = [], { boot = this.boot } = {}): Promise<Outcome> {
     const id = ++this.#lastId;
     const parts = new Map<number, Uint8Array>();
     let count = 0;
@@ -148,7 +213,7 @@ export class Initiator {
       };
       this.#waiting.add(look);
     });
-    return this.#repeat(outcome, () => {
+    return repeat(outcome, () => {
       if (parts.size === 0) return this.say([T.request, 0, id, boot, command, args]);
       const have = new Uint8Array(8);
       for (const index of parts.keys()) have[index >> 3] = (have[index >> 3] ?? 0) | (0x80 >> (index & 7));
@@ -161,61 +226,117 @@ export class Initiator {
     this.#socket = undefined;
   }
 
-  /** Sends, and sends again after each time-out, until what is waited for is there. */
-  async #repeat<V>(until: Promise<V>, send: () => void): Promise<V> {
-    send();
-    const timer = setInterval(send, TIME_OUT_MS);
-    return until.finally(() => clearInterval(timer));
-  }
-
   #newHello(token: Uint8Array): void {
-    const { publicKey, secretKey } = ml_kem768.keygen();
-    const datagram = hello(this.pair, random(15), token, publicKey);
-    this.#hello = { datagram, kemSecret: secretKey, token: token !== NO_TOKEN };
+    const { publicKey, secretKey } = ml_kem768.keygen(this.#drawn.kem());
+    const datagram = hello(this.pair, this.#drawn.rest(), token, publicKey);
+    this.#hello = { datagram, kemSecret: secretKey, token: token !== NO_TOKEN, sent: 0 };
   }
 
-  #receive(datagram: Uint8Array, socket: Socket): void {
-    this.events.push({ datagram, result: this.#take(datagram, socket) });
+  #sendHello(): void {
+    if (this.#hello === undefined) return;
+    this.#hello.sent++;
+    this.send(this.#hello.datagram);
   }
 
-  #take(datagram: Uint8Array, socket: Socket): string {
+  /** A reason of §11, or what was taken. */
+  take(datagram: Uint8Array, fromPort: number, now: number): string {
+    const refused = refusedBySight(datagram, fromPort);
+    if (refused) return refused;
+    const type = datagram[0];
     const receiver = datagram.subarray(1, 9);
-    if (datagram[0] === TYPE.challenge) {
-      if (!this.#hello || !same(receiver, hash(256, this.#hello.datagram).subarray(0, 8)))
-        return 'unknown-hello';
-      const inner = challengeFields(this.pair, datagram);
-      return inner ? this.#accept(inner) : 'bad-box';
+    const live = this.#sessions.get(hex(receiver));
+    if (type === TYPE.hello) return 'unknown-tag'; // it is nobody's responder
+    if (type === TYPE.open) return live ? 'unknown-session' : 'bad-cookie';
+    if (type === TYPE.data) return live ? this.#data(live, datagram, now) : 'unknown-session';
+    if (!this.#hello || !same(receiver, answerTo(this.#hello.datagram))) return 'unknown-hello';
+    return type === TYPE.retry
+      ? this.#retry(this.#hello, datagram)
+      : this.#challenge(this.#hello, datagram, now);
+  }
+
+  #retry(to: Hello, datagram: Uint8Array): string {
+    const token = retryToken(this.pair, datagram);
+    if (token === undefined) return 'bad-box';
+    if (to.token && to.sent < 2) return 'retry ignored';
+    this.#newHello(token);
+    this.#sendHello();
+    return 'retry';
+  }
+
+  #challenge(to: Hello, datagram: Uint8Array, now: number): string {
+    const inner = challengeFields(this.pair, datagram);
+    if (inner === undefined) return 'bad-box';
+    const ck = chainKey(
+      this.pair,
+      to.datagram,
+      inner,
+      ml_kem768.decapsulate(inner.kemCiphertext, to.kemSecret),
+    );
+    const live = this.#newSession(inner, ck, now);
+    if (live === undefined) return 'bad-key';
+    this.#hello = undefined;
+    const csid = hex(live.session.keys.csid);
+    if (this.#sessions.has(csid)) {
+      this.begin(this.#onChallenge);
+      return 'challenge';
     }
-    if (datagram[0] !== TYPE.data) return 'unknown-type';
-    if (!this.#session || hex(receiver) !== hex(this.#session.keys.csid)) return 'unknown-session';
-    const received = this.#session.receive(datagram);
+    this.#sessions.set(csid, live);
+    this.#candidate = live;
+    this.#onChallenge((...messages) => this.#sayIn(live, messages));
+    return 'challenge';
+  }
+
+  #newSession(inner: ChallengeFields, ck: Uint8Array, now: number): Live | undefined {
+    const ephemeral = keyPair(this.#drawn.ephemeral());
+    const keys = sessionKeys(this.pair, 'initiator', this.#own, ephemeral, inner.eS, ck, inner.sid);
+    return (
+      keys && {
+        session: new Session('initiator', keys, now),
+        boot: inner.boot,
+        opening: { cookie: inner.cookie, ck, eC: ephemeral.public },
+        counters: new Set(),
+      }
+    );
+  }
+
+  #data(live: Live, datagram: Uint8Array, now: number): string {
+    const received = live.session.receive(datagram, now);
     if ('dropped' in received) return received.dropped;
-    this.#opening = undefined;
-    this.#counters.add(counterOf(datagram) ?? 0);
+    if (live.opening) this.#confirm(live, now);
+    live.counters.add(counterOf(datagram) ?? 0);
     if (received.messages.some(([type]) => Number(type) >= T.ask && Number(type) <= T.stop)) {
-      const { largest, runs } = ackOf(this.#counters);
-      this.say([T.ack, largest, 0, runs]);
+      const { largest, runs } = ackOf(live.counters);
+      this.#sayIn(live, [[T.ack, largest, 0, runs]]);
     }
     for (const message of received.messages) {
-      if (message[0] === T.pathChallenge) this.say([T.pathResponse, message[1]]);
-      for (const look of [...this.#waiting]) look(message, socket);
+      if (message[0] === T.close) {
+        this.#end(live);
+        break;
+      }
+      if (message[0] === T.ping) this.#sayIn(live, [[T.pong, message[1]]]);
+      if (message[0] === T.pathChallenge) this.#sayIn(live, [[T.pathResponse, message[1]]]);
+      for (const look of [...this.#waiting]) look(message);
     }
     return received.messages.map(([type]) => type).join();
   }
 
-  #accept(inner: ChallengeFields): string {
-    if (this.#hello === undefined) return 'unknown-hello';
-    const kemSecret = ml_kem768.decapsulate(inner.kemCiphertext, this.#hello.kemSecret);
-    const ck = chainKey(this.pair, this.#hello.datagram, inner, kemSecret);
-    const ephemeral = keyPair(random(32));
-    const keys = sessionKeys(this.pair, 'initiator', this.#own, ephemeral, inner.eS, ck, inner.sid);
-    if (keys === undefined) return 'bad-key';
-    this.#hello = undefined;
-    this.#counters.clear();
-    this.#session = new Session('initiator', keys);
-    this.#opening = { cookie: inner.cookie, ck, eC: ephemeral.public };
-    this.#boot = Uint8Array.from(inner.boot);
-    this.#challenged?.();
-    return 'challenge';
+  #confirm(live: Live, now: number): void {
+    live.opening = undefined;
+    this.#current?.session.endAt(now + REPLACED_MS);
+    this.#current = live;
+    this.#candidate = undefined;
+    this.#onConfirmed();
   }
+
+  #end(live: Live): void {
+    this.#sessions.delete(hex(live.session.keys.csid));
+    if (this.#current === live) this.#current = undefined;
+  }
+}
+
+/** Sends, and sends again after each time-out, until what is waited for is there. */
+async function repeat<V>(until: Promise<V>, send: () => void, atOnce = true): Promise<V> {
+  if (atOnce) send();
+  const timer = setInterval(send, TIME_OUT_MS);
+  return until.finally(() => clearInterval(timer));
 }

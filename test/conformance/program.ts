@@ -43,6 +43,31 @@ export class Server {
   }
 }
 
+/** A `pair` that runs; its person answers it on stdin. */
+export class PairingProgram {
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    this.ended = once(child, 'exit').then(([code]) => code);
+    this.#lines = createInterface(child.stdout as Readable)[Symbol.asyncIterator]();
+  }
+
+  /** The next line, which must be that event. */
+  async event(name: string): Promise<Record<string, unknown>> {
+    const { value } = await this.#lines.next();
+    const event = JSON.parse(value);
+    if (event.event !== name) throw new Error(`${value} instead of ${name}`);
+    return event;
+  }
+
+  says(answer: string): void {
+    this.#child.stdin?.write(`${answer}\n`);
+  }
+}
+
 export class Machine implements AsyncDisposable {
   readonly keys: string;
   /** The public key, as `keygen` printed it. */
@@ -90,6 +115,14 @@ export class Machine implements AsyncDisposable {
     const server = new Server(child.stdout);
     await server.listening;
     return server;
+  }
+
+  /** Starts `udp-tool pair`. */
+  pair(...more: string[]): PairingProgram {
+    const args = [MAIN, 'pair', '--json', ...more];
+    const child = spawn(process.execPath, args, { ...this.#options, stdio: ['pipe', 'pipe', 'ignore'] });
+    this.#running.push(child);
+    return new PairingProgram(child);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

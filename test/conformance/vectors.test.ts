@@ -2,13 +2,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { hex, unhex } from './bytes.ts';
-import { openKey } from './handshake.ts';
-import { keyFromText } from './keys.ts';
+import { encode } from './cbor.ts';
+import { Epoch } from './epoch.ts';
+import { BOX2, open, openKey, retry } from './handshake.ts';
+import { initiatorCases, waitingInitiator } from './initiator-vectors.ts';
+import { agree, hash, keyFromText, pairKeys } from './keys.ts';
+import { envelope, T } from './messages.ts';
 import { readRecording } from './recording.ts';
 import {
   answered,
   type Case,
   cases,
+  EPOCH,
   initiator,
   pair,
   responder,
@@ -19,7 +24,6 @@ import {
 
 const read = (name: string) =>
   JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
-const FILE = new URL('../vectors/conformance-1.json', import.meta.url);
 
 describe('the worked example of Appendix A', () => {
   const frozen: Record<string, string> = read('protocol-1.json');
@@ -29,6 +33,8 @@ describe('the worked example of Appendix A', () => {
     const receiver = workedResponder();
     answered(receiver, made.HELLO);
     const DATA = answered(receiver, made.OPEN);
+    const epoch = new Epoch(EPOCH, 0);
+    const withPsk = pairKeys(initiator, responder.public, 'initiator', new Uint8Array(32).fill(0xdd));
     const own = {
       I: initiator.public,
       R: responder.public,
@@ -50,9 +56,27 @@ describe('the worked example of Appendix A', () => {
       K_s2c: made.keys.s2c,
       csid: made.keys.csid,
       OPEN: made.OPEN,
+      'BLAKE2b-128(box2)': hash(128, made.OPEN.subarray(BOX2)),
       DATA,
+      'OPEN again, counter 1': open(made.parts, 1, envelope(made.messages, 1073)),
+      'request envelope': envelope(made.messages, 1073),
+      'response envelope': envelope(readRecording([DATA], made.keys)[0] ?? [], 1192),
+      'MORE, lane 0, id 2, parts 0 and 8 are there': encode([T.more, 0, 2, unhex('8080000000000000')]),
+      k_ss: agree(initiator.secret, responder.public),
+      k_es: agree(made.ephemeral.secret, responder.public),
+      k_se: agree(initiator.secret, made.inner.eS),
+      k_ee: agree(made.ephemeral.secret, made.inner.eS),
+      sid: made.inner.sid,
+      'H(HELLO)': hash(256, made.HELLO),
+      'tag(R→I)': pairKeys(initiator, responder.public, 'responder').tag,
+      'retry token': epoch.token(initiator.public),
+      RETRY: retry(pair, made.HELLO, new Uint8Array(15).fill(0x9a), epoch.token(initiator.public)),
+      'k0 with the psk': withPsk.k0,
+      'tag(I→R) with the psk': withPsk.tag,
     };
-    for (const [name, value] of Object.entries(own)) expect(hex(value), name).toBe(frozen[name]);
+    for (const [name, value] of Object.entries(own)) expect(value && hex(value), name).toBe(frozen[name]);
+    const texts = Object.keys(frozen).filter((name) => name.endsWith(' as text'));
+    expect([...Object.keys(own), ...texts].sort()).toEqual(Object.keys(frozen).sort());
   });
 
   it('is read by whoever has its keys', () => {
@@ -65,32 +89,83 @@ describe('the worked example of Appendix A', () => {
 
   it('has keys as text', () => {
     expect(keyFromText(frozen['I as text'] ?? '', 'udp')).toEqual(initiator.public);
+    expect(keyFromText(frozen['R as text'] ?? '', 'udp')).toEqual(responder.public);
     expect(keyFromText(frozen['secret key of I as text'] ?? '', 'udp-secret-key-')).toEqual(initiator.secret);
     expect(() => keyFromText(`${frozen['I as text']}q`, 'udp')).toThrow();
   });
 });
 
-describe('the frozen cases', () => {
-  if (process.env['UPDATE_VECTORS']) {
-    const about = 'A responder in the state of Appendix A of PROTOCOL.md; see docs/conformance.md.';
-    writeFileSync(FILE, `${JSON.stringify({ about, cases: cases() }, null, 2)}\n`);
-  }
-  const frozen: readonly Case[] = read('conformance-1.json').cases;
-  const byName = new Map(frozen.map((one) => [one.name, one]));
+const SENT = { address: '192.168.2.3', port: 9_999 };
 
-  it('are those of the document, at least half of them refused', () => {
-    expect(cases()).toEqual(frozen);
-    expect(byName.size).toBe(frozen.length);
+/** Takes the datagrams before a case, and then its own; returns what it says of the last, and what it sends for it. */
+function run<C extends Case>(
+  { after, ...last }: C,
+  byName: ReadonlyMap<string, C>,
+  usual: typeof SENT,
+  take: (datagram: Uint8Array, from: typeof SENT, now: number) => string,
+): string {
+  let now = 0;
+  return [...after.map((name) => byName.get(name)), last]
+    .map((one) => {
+      const [address = usual.address, port = usual.port] = one?.from?.split(':') ?? [];
+      now += 1000 * (one?.later ?? 1);
+      return take(unhex(one?.datagram ?? ''), { address, port: Number(port) }, now);
+    })
+    .at(-1) as string;
+}
+
+function frozenCases<C extends Case>(file: string, about: string, made: readonly C[]) {
+  const url = new URL(`../vectors/${file}`, import.meta.url);
+  if (process.env['UPDATE_VECTORS'])
+    writeFileSync(url, `${JSON.stringify({ about, cases: made }, null, 2)}\n`);
+  const frozen: readonly C[] = read(file).cases;
+  return { frozen, byName: new Map(frozen.map((one) => [one.name, one])) };
+}
+
+describe.each([
+  ['conformance-1.json', cases()],
+  ['conformance-initiator-1.json', initiatorCases()],
+])('%s', (file, made) => {
+  it('has the cases of the document, at least half of them refused', () => {
+    const frozen: readonly Case[] = read(file).cases;
+    expect(made).toEqual(frozen);
+    expect(new Set(frozen.map(({ name }) => name)).size).toBe(frozen.length);
     expect(frozen.filter(({ refused }) => refused).length).toBeGreaterThan(frozen.length / 2);
   });
+});
 
-  it.each(frozen)('$name', ({ datagram, after, refused }) => {
+describe('to a responder', () => {
+  const about = 'A responder in the state of Appendix A of PROTOCOL.md; see docs/conformance.md.';
+  const { frozen, byName } = frozenCases('conformance-1.json', about, cases());
+
+  it.each(frozen)('$name', (one) => {
     const receiver = workedResponder();
     let sent = 0;
-    const take = (text: string): string => receiver.take(unhex(text), SOURCE, () => sent++);
-    for (const name of after) take(byName.get(name)?.datagram ?? '');
-    sent = 0;
-    expect(take(datagram)).toBe(refused ?? 'ok');
-    if (refused) expect(sent).toBe(0);
+    const result = run(one, byName, SOURCE, (datagram, from, now) => {
+      sent = 0;
+      return receiver.take(datagram, from, () => sent++, now);
+    });
+    expect(result).toBe(one.refused ?? 'ok');
+    if (one.refused) expect(sent).toBe(0);
+  });
+});
+
+describe('to an initiator', () => {
+  const about =
+    'An initiator in the state of Appendix A of PROTOCOL.md, after its HELLO; see docs/conformance.md.';
+  const { frozen, byName } = frozenCases('conformance-initiator-1.json', about, initiatorCases());
+  const reasons = new Set(frozen.map(({ refused }) => refused));
+
+  it.each(frozen)('$name', (one) => {
+    const peer = waitingInitiator();
+    let before = 0;
+    const result = run(one, byName, SENT, (datagram, { port }, now) => {
+      before = peer.sent.length;
+      return peer.take(datagram, port, now);
+    });
+    const sent = peer.sent.slice(before).map(hex);
+    if (one.refused) expect([result, sent]).toEqual([one.refused, []]);
+    else expect(reasons).not.toContain(result);
+    if (one.answers) expect(sent).toEqual(one.answers);
   });
 });

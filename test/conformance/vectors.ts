@@ -8,6 +8,7 @@ import { encode, type Value } from './cbor.ts';
 import {
   chainKey,
   challengeFields,
+  handshakeHeader,
   hello,
   NO_TOKEN,
   open,
@@ -21,12 +22,18 @@ import { envelope, type Message, T } from './messages.ts';
 import { Responder } from './responder.ts';
 
 /** One byte, repeated, as Appendix A draws it. */
-const repeated = (byte: number, length: number): Uint8Array => new Uint8Array(length).fill(byte);
+export const repeated = (byte: number, length: number): Uint8Array => new Uint8Array(length).fill(byte);
 
 export const initiator = keyPair(repeated(0x11, 32));
 export const responder = keyPair(repeated(0x22, 32));
 export const pair = pairKeys(initiator, responder.public, 'initiator');
 export const SOURCE = { address: '192.168.2.1', port: 50_000 };
+
+export const EPOCH = {
+  epochKey: repeated(0x55, 32),
+  epochSecret: repeated(0x66, 32),
+  firstSid: repeated(0x77, 8),
+};
 
 /** The responder of Appendix A, before any datagram. */
 export function workedResponder(): Responder {
@@ -37,9 +44,7 @@ export function workedResponder(): Responder {
     undefined,
     {
       boot: repeated(0xaa, 6),
-      epochKey: repeated(0x55, 32),
-      epochSecret: repeated(0x66, 32),
-      firstSid: repeated(0x77, 8),
+      ...EPOCH,
       kem: repeated(0x88, 32),
       rest: () => repeated(0x99, 15),
     },
@@ -49,7 +54,7 @@ export function workedResponder(): Responder {
 /** What `receiver` answers to `datagram`, which it must take. */
 export function answered(receiver: Responder, datagram: Uint8Array): Uint8Array {
   const answers: Uint8Array[] = [];
-  receiver.take(datagram, SOURCE, (answer) => answers.push(answer));
+  receiver.take(datagram, SOURCE, (answer) => answers.push(answer), 0);
   const [answer] = answers;
   if (answer === undefined) throw new Error('no answer');
   return answer;
@@ -81,6 +86,10 @@ export interface Case {
   /** Names of the datagrams that the responder got before. */
   readonly after: readonly string[];
   readonly datagram: string;
+  /** Seconds since the one before; 1 where it is absent. */
+  readonly later?: number;
+  /** Where it came from, if not from where they all come. */
+  readonly from?: string;
   /** A reason of §11; absent where it is taken. */
   readonly refused?: string;
   /** Of OPEN and DATA: what the box holds, with its padding. */
@@ -96,6 +105,7 @@ export function cases(): readonly Case[] {
     after: readonly string[],
     refused?: string,
     plain?: Uint8Array,
+    more: Partial<Case> = {},
   ) =>
     all.push({
       name,
@@ -103,6 +113,7 @@ export function cases(): readonly Case[] {
       datagram: hex(datagram),
       ...(refused && { refused }),
       ...(plain && { envelope: hex(plain) }),
+      ...more,
     });
   const flip = (bytes: Uint8Array, at: number): Uint8Array =>
     bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
@@ -191,6 +202,21 @@ export function cases(): readonly Case[] {
     'bad-key',
   );
   add('an OPEN without INSTANCE', open(parts, 0, ping), ['HELLO'], 'bad-envelope', ping);
+
+  const header = handshakeHeader(TYPE.hello, pair.tag, repeated(0x44, 15));
+  const text = join(header, box(pair.kH, header, encode('x'.repeat(1189))));
+  add('a HELLO that holds text', text, fresh, 'bad-box');
+  add('HELLO from port 0', HELLO, fresh, 'bad-source', undefined, { from: '192.168.2.1:0' });
+  add('OPEN from elsewhere', OPEN, ['HELLO'], undefined, undefined, { from: '192.168.2.9:50000' });
+  add('OPEN 119 s later', OPEN, ['HELLO'], undefined, undefined, { later: 119 });
+  add('OPEN 121 s later: the epoch is over', OPEN, ['HELLO'], 'bad-cookie', undefined, { later: 121 });
+  add('DATA 14 min 59 s later', data(1, ping), live, undefined, undefined, { later: 899 });
+  add('DATA 15 min 1 s later', data(1, ping), live, 'expired', undefined, { later: 901 });
+  const hours = Array.from({ length: 8 }, (_, i) => `DATA ${(i + 1) * 890} s after OPEN`);
+  for (const [i, name] of hours.entries())
+    add(name, data(i + 1, ping), [...live, ...hours.slice(0, i)], undefined, undefined, { later: 890 });
+  add('DATA 10 s before 2 h', data(9, ping), [...live, ...hours], undefined, undefined, { later: 70 });
+  add('DATA 10 s after 2 h', data(9, ping), [...live, ...hours], 'expired', undefined, { later: 90 });
 
   let counter = 10;
   const inDatagram = (name: string, body: Uint8Array, refused?: string): void => {
