@@ -1,4 +1,6 @@
 /** The second implementation against itself, with a clock of its own: what takes minutes, or depends on the order of datagrams. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join as path } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hex } from './bytes.ts';
 import { NO_TOKEN, retry, retryToken, TYPE } from './handshake.ts';
@@ -225,4 +227,14 @@ describe('a session', () => {
       'ok',
     ]);
   });
+});
+
+it('imports nothing of src/, and neither libsodium nor cbor-x', async () => {
+  const files = (await readdir(import.meta.dirname)).filter((name) => name.endsWith('.ts'));
+  expect(files.length).toBeGreaterThan(8);
+  for (const name of files) {
+    const text = await readFile(path(import.meta.dirname, name), 'utf8');
+    for (const [, from = ''] of text.matchAll(/^(?:import|\}).* from '(.+)';$/gm))
+      expect(from).toMatch(/^(node:[a-z/_]+|@noble\/.+|vitest|fast-check|\.\/[a-z-]+\.ts)$/);
+  }
 });
