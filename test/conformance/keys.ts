@@ -63,15 +63,27 @@ function polymod(values: readonly number[]): number {
   return sum;
 }
 
+const expand = (prefix: string): number[] => {
+  const letters = [...prefix].map((letter) => letter.charCodeAt(0));
+  return [...letters.map((code) => code >> 5), 0, ...letters.map((code) => code & 31)];
+};
+
+/** A public key as text. */
+export function keyToText(key: Uint8Array): string {
+  const bits = BigInt(`0x${hex(key)}`) << 4n; // 256 bits in 52 groups of 5
+  const data = Array.from({ length: 52 }, (_, i) => Number((bits >> BigInt(5 * (51 - i))) & 31n));
+  const sum = polymod([...expand('udp'), ...data, 0, 0, 0, 0, 0, 0]) ^ BECH32M;
+  const check = Array.from({ length: 6 }, (_, i) => (sum >>> (5 * (5 - i))) & 31);
+  return `udp1${[...data, ...check].map((value) => SYMBOLS[value]).join('')}`;
+}
+
 /** The 32 bytes of a key as text with that prefix (BIP 350); throws at anything else. */
 export function keyFromText(text: string, prefix: 'udp' | 'udp-secret-key-'): Uint8Array {
   const lower = text.toLowerCase();
   if (text !== lower && text !== text.toUpperCase()) throw new Error('mixed case');
   if (!lower.startsWith(`${prefix}1`)) throw new Error('another prefix');
   const values = [...lower.slice(prefix.length + 1)].map((symbol) => SYMBOLS.indexOf(symbol));
-  const letters = [...prefix].map((letter) => letter.charCodeAt(0));
-  const expanded = [...letters.map((code) => code >> 5), 0, ...letters.map((code) => code & 31)];
-  if (values.includes(-1) || polymod([...expanded, ...values]) !== BECH32M)
+  if (values.includes(-1) || polymod([...expand(prefix), ...values]) !== BECH32M)
     throw new Error('a wrong checksum');
   let bits = 0n;
   for (const value of values.slice(0, -6)) bits = (bits << 5n) | BigInt(value);

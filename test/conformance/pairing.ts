@@ -20,14 +20,14 @@ export interface Offer {
 
 const zeros = (length: number): Uint8Array => new Uint8Array(length);
 
-export function encodeOffer({ publicKey, name, at }: Offer): Uint8Array {
+function encodeOffer({ publicKey, name, at }: Offer): Uint8Array {
   const text = (value: string, room: number): Uint8Array =>
     join([value.length], value, zeros(room - value.length));
   return join(publicKey, text(name, NAME), text(at, AT));
 }
 
 /** Undefined where it is not as B.1 says. */
-export function decodeOffer(bytes: Uint8Array): Offer | undefined {
+function decodeOffer(bytes: Uint8Array): Offer | undefined {
   const cut = fields(bytes, 32, 1, NAME, 1, AT);
   if (!cut) return undefined;
   const [publicKey, nameLength, name, atLength, at] = cut;

@@ -33,13 +33,18 @@ export class Server {
     });
   }
 
+  /** What it dropped so far is not looked at. */
+  forget(): void {
+    this.#reasons.length = 0;
+  }
+
   /** Waits until it has dropped datagrams for all those reasons; the test's own time limit ends it. */
   async dropped(...reasons: readonly string[]): Promise<void> {
     while (!reasons.every((reason) => this.#reasons.includes(reason)))
       await new Promise<void>((done) => {
         this.#changed = done;
       });
-    this.#reasons.length = 0;
+    this.forget();
   }
 }
 

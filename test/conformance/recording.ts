@@ -19,3 +19,10 @@ export function readRecording(
     return [plain && messagesOf(plain)];
   });
 }
+
+/** The messages of that type in what was recorded of a session. */
+export const read = (recorded: readonly Uint8Array[], keys: SessionKeys, wanted: number): Message[] =>
+  readRecording(recorded, keys).flatMap((messages) => messages?.filter(([type]) => type === wanted) ?? []);
+
+/** Whether it is as long as those with a PART that is not the last. */
+export const isPart = (datagram: Uint8Array): boolean => datagram[0] === TYPE.data && datagram.length > 1_200;

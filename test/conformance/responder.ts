@@ -73,6 +73,7 @@ export class Responder {
   readonly #own: KeyPair;
   readonly #commands: Commands;
   readonly #socket = createSocket('udp4');
+  #timer: NodeJS.Timeout | undefined;
   readonly #drawn: Drawn;
   readonly #fresh: Bucket;
   readonly #withToken = new Bucket(HANDSHAKES.burst, HANDSHAKES.perSecond);
@@ -106,16 +107,18 @@ export class Responder {
       this.recorded.push(datagram);
       this.results.push(this.take(datagram, from, send, performance.now()));
     });
+    this.#timer = setInterval(() => this.expire(performance.now()), 1_000);
     this.#socket.bind(0, LOOPBACK);
     await once(this.#socket, 'listening');
     return this.#socket.address().port;
   }
 
   close(): void {
+    clearInterval(this.#timer);
     this.#socket.close();
   }
 
-  /** Epochs that are over are erased: a timer's work, where nothing arrives. */
+  /** Epochs that are over are erased, also where nothing arrives. */
   expire(now: number): void {
     while (this.epochs[0]?.lives(now) === false) this.epochs.shift()?.erase();
   }

@@ -1,7 +1,9 @@
-/** `udp-tool serve` on a machine of its own, and a peer of it that is the second implementation. */
+/** `udp-tool serve`, and peers of it that are the second implementation. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join as path } from 'node:path';
+import { random } from './bytes.ts';
 import { Initiator } from './initiator.ts';
+import { type KeyPair, keyPair, keyToText } from './keys.ts';
 import { Machine } from './program.ts';
 
 const COMMANDS = `export const large = {
@@ -12,51 +14,41 @@ const COMMANDS = `export const large = {
 let runs = 0;
 export const count = { summary: 'Counts', idempotent: false, args: [], run: () => ++runs };`;
 
-interface Served {
-  readonly psk?: Uint8Array;
-  /** The peer has another than `serve`. */
-  readonly otherPsk?: Uint8Array;
-  /** `serve` offers it. */
-  readonly file?: Uint8Array;
+interface PeerOptions {
+  /** Where it sends to, if not to `serve` itself. */
+  readonly through?: number;
+  /** It has the key that is in the book with a pre-shared key, and that one or another. */
+  readonly psk?: 'right' | 'wrong';
 }
 
-export async function addPeer(at: Machine, name: string, key: string, psk?: Uint8Array, ...more: string[]) {
-  if (psk) {
-    const file = path(at.keys, 'shared.psk');
-    await writeFile(file, psk, { mode: 0o600 });
-    more.push('--psk', file);
-  }
-  await at.run('peer', 'add', name, key, ...more);
-}
-
-/** `pi` serves; the peer has the key file that `mac` made. */
-export async function served({ psk, otherPsk = psk, file }: Served = {}) {
-  const [pi, mac] = await Promise.all([Machine.open(), Machine.open()]);
-  await addPeer(pi, 'mac', mac.publicText, psk);
-  await pi.run('peer', 'allow', 'mac', 'large', 'count');
-  const commands = path(pi.keys, 'commands.mjs');
+/** It offers `file`; it knows two peers, one of them with a pre-shared key. */
+export async function served(file: Uint8Array) {
+  const pi = await Machine.open();
+  const [own, withPsk] = [keyPair(random(32)), keyPair(random(32))];
+  const psks = { right: random(32), wrong: random(32) };
+  const [commands, psk, shared] = ['commands.mjs', 'a.psk', 'shared'].map((name) => path(pi.keys, name));
+  if (!commands || !psk || !shared) throw new Error('no paths');
   await writeFile(commands, COMMANDS, { mode: 0o600 });
-  const shared = path(pi.keys, 'shared');
+  await writeFile(psk, psks.right, { mode: 0o600 });
   await mkdir(shared);
-  if (file) await writeFile(path(shared, 'file'), file);
+  await writeFile(path(shared, 'file'), file);
+  const entry = (name: string, { public: key }: KeyPair, more = ''): string =>
+    `[${name}]\nkey = "${keyToText(key)}"\nallow = ["*"]\n${more}`;
+  const book = entry('mac', own) + entry('other', withPsk, `psk = "${psk}"\n`);
+  await writeFile(path(pi.keys, 'peers.toml'), book, { mode: 0o600 });
   const server = await pi.serve('--commands', commands, '--verbose', '--share', shared);
-  const { port } = server;
-  const own = await mac.keyPair();
   const peers: Initiator[] = [];
-  /** Another one, of the same key, which sends to that port. */
-  const newPeer = (to: number): Initiator => {
-    const peer = new Initiator({ own, peer: pi.publicKey, port: to, ...(otherPsk && { psk: otherPsk }) });
-    peers.push(peer);
-    return peer;
-  };
   return {
-    pi,
-    peer: newPeer(port),
-    newPeer,
     server,
+    peer({ through = server.port, psk: which }: PeerOptions = {}): Initiator {
+      const given = which ? { own: withPsk, psk: psks[which] } : { own };
+      const peer = new Initiator({ ...given, peer: pi.publicKey, port: through });
+      peers.push(peer);
+      return peer;
+    },
     async [Symbol.asyncDispose]() {
       for (const peer of peers) peer.close();
-      await Promise.all([pi[Symbol.asyncDispose](), mac[Symbol.asyncDispose]()]);
+      await pi[Symbol.asyncDispose]();
     },
   };
 }

@@ -6,7 +6,7 @@ import { encode } from './cbor.ts';
 import { Epoch } from './epoch.ts';
 import { BOX2, open, openKey, retry } from './handshake.ts';
 import { initiatorCases, waitingInitiator } from './initiator-vectors.ts';
-import { agree, hash, keyFromText, pairKeys } from './keys.ts';
+import { agree, hash, keyFromText, keyToText, pairKeys } from './keys.ts';
 import { envelope, T } from './messages.ts';
 import { readRecording } from './recording.ts';
 import {
@@ -89,6 +89,7 @@ describe('the worked example of Appendix A', () => {
 
   it('has keys as text', () => {
     expect(keyFromText(frozen['I as text'] ?? '', 'udp')).toEqual(initiator.public);
+    expect(keyToText(initiator.public)).toBe(frozen['I as text']);
     expect(keyFromText(frozen['R as text'] ?? '', 'udp')).toEqual(responder.public);
     expect(keyFromText(frozen['secret key of I as text'] ?? '', 'udp-secret-key-')).toEqual(initiator.secret);
     expect(() => keyFromText(`${frozen['I as text']}q`, 'udp')).toThrow();
