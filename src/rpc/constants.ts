@@ -22,6 +22,8 @@ export const SUSPECT_AFTER_TRIES = 2;
 
 /** Requests of one peer in execution at once. */
 export const MAX_RUNNING_PER_PEER = 1024;
+/** How often it is looked who is to be forgotten: nobody before his time, and some a little later. */
+export const FORGET_INTERVAL_MS = 1_000;
 /** Bytes of answers kept for one peer in case they have to be sent again. */
 export const MAX_KEPT_ANSWER_BYTES = 4 * 1024 * 1024;
 /** A request that comes again within so many ms of its answer is a copy, not a question. */

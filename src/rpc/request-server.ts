@@ -18,6 +18,7 @@ import { ANSWER_GONE, answerMessages, missingParts } from './answer.ts';
 import { type Command, parseArguments } from './command.ts';
 import {
   CLOSED_INSTANCE_MEMORY_MS,
+  FORGET_INTERVAL_MS,
   INSTANCE_MEMORY_MS,
   MAX_INSTANCES_PER_PEER,
   MAX_KEPT_ANSWER_BYTES,
@@ -136,15 +137,17 @@ export class RequestServer {
 
   timeout(now: number): void {
     if (now < this.#nextTimeout) return;
-    this.#nextTimeout = Number.POSITIVE_INFINITY;
+    let next = Number.POSITIVE_INFINITY;
     for (const [key, record] of this.#records) {
       for (const [id, instance] of record.instances) {
         if (instance.sessions.size > 0) continue;
         if (instance.expiresAt <= now) this.#forget(record, id, instance);
-        else this.#nextTimeout = Math.min(this.#nextTimeout, instance.expiresAt);
+        else next = Math.min(next, instance.expiresAt);
       }
       if (record.instances.size === 0 && record.running === 0) this.#records.delete(key);
     }
+    // Of many that come and go, each would have all the others looked through.
+    this.#nextTimeout = Math.max(next, now + FORGET_INTERVAL_MS);
   }
 
   #onRequest(

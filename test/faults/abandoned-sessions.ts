@@ -36,11 +36,14 @@ export class Abandoned {
   readonly #keys: KeyPair;
   readonly #peers: readonly KeyPair[];
   readonly #prng: Prng;
+  readonly #paceMs: number;
   now = 0;
   opened = 0;
 
-  constructor(peers: number, prng: Prng) {
+  /** @param paceMs of each peer */
+  constructor(peers: number, prng: Prng, paceMs = PACE_MS) {
     this.#prng = prng;
+    this.#paceMs = paceMs;
     this.#keys = newKeys(prng);
     this.#peers = Array.from({ length: peers }, () => newKeys(prng));
     this.server = machine(this.#keys, prng);
@@ -49,7 +52,7 @@ export class Abandoned {
 
   /** The next peer's, as a process that asks once and is gone without a word. Returns whether it was answered. */
   open(): boolean {
-    this.now += PACE_MS / this.#peers.length;
+    this.now += this.#paceMs / this.#peers.length;
     if (this.server.nextTimeout() <= this.now) this.server.timeout(this.now);
     const own = this.#peers[this.opened % this.#peers.length] as KeyPair;
     const from = { ip: '192.168.2.9', port: 1024 + (this.opened % 60_000) };
@@ -69,14 +72,17 @@ export class Abandoned {
     return (outcome as Outcome | null)?.ok === true;
   }
 
-  /** Lets as much time pass as a server remembers anything of a client. */
-  forgetAll(): void {
+  /** Lets as much time pass as a server remembers anything of a client; returns how often it was woken. */
+  forgetAll(): number {
+    let woken = 0;
     const until = this.now + FORGOTTEN_MS;
     for (let next = this.server.nextTimeout(); next <= until; next = this.server.nextTimeout()) {
       this.now = Math.max(this.now, next);
       this.server.timeout(this.now);
+      woken++;
     }
     this.now = until;
+    return woken;
   }
 }
 
