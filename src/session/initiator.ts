@@ -275,7 +275,7 @@ export class Initiator {
     const { peer, session, tries } = handshake;
     const fresh = peer.openFailed ? null : (session?.handshakeRtt ?? null);
     handshake.doublings = fresh === null ? rtt.doublings(tries) : tries;
-    const wait = Math.max(rtt.rto(handshake.doublings), (fresh ?? 0) * 2 ** (tries + 1));
+    const wait = rtt.rto(handshake.doublings, (fresh ?? 0) * 2 ** (tries + 1));
     handshake.nextTryAt = now + wait * spread;
   }
 

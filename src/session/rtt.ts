@@ -34,13 +34,16 @@ export class RttEstimator {
     return Math.min(MAX_DOUBLINGS, Math.max(this.#doublings, tries));
   }
 
-  /** How long to wait for an answer, in milliseconds. */
-  rto(doublings: number): number {
+  /**
+   * How long to wait for an answer, in milliseconds.
+   * @param least what is known of the way by something else, and cannot be trusted to be short
+   */
+  rto(doublings: number, least = 0): number {
     const base =
       this.#smoothed === null
         ? INITIAL_RTO_MS
         : this.#smoothed + Math.max(GRANULARITY_MS, 4 * this.#variation);
-    return Math.min(MAX_RTO_MS, Math.max(MIN_RTO_MS, base) * 2 ** doublings);
+    return Math.min(MAX_RTO_MS, Math.max(least, Math.max(MIN_RTO_MS, base) * 2 ** doublings));
   }
 
   /** Nothing came within `rto(doublings)`. However many things wait at once, it counts once. */

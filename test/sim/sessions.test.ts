@@ -90,6 +90,34 @@ describe('handshake', () => {
     expect(result.settledAt - startedAt).toBeLessThan(SECOND);
   });
 
+  test('a CHALLENGE that was held up, of a server that has gone since, slows nothing without bound', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['warm']);
+    network.run(SECOND);
+    // Time-outs are long: the next HELLO is sent once in the time that its CHALLENGE takes.
+    network.intercept = () => [];
+    client.request('echo', ['x'], 15 * SECOND);
+    network.run(20 * SECOND);
+    server.restart();
+    let held = 0;
+    network.intercept = (flight) => {
+      if (flight.datagram[0] !== 3 || held > 0) return [flight];
+      held++;
+      network.at(network.now + 4.5 * SECOND, () => {
+        server.restart();
+        client.machine.receive(flight.datagram.slice(), flight.from, network.now);
+      });
+      return [];
+    };
+    const startedAt = network.now;
+    const result = client.request('echo', ['y'], 2 * MINUTE);
+    network.run(2 * MINUTE);
+    expect(held).toBe(1);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(result.settledAt - startedAt).toBeLessThan(30 * SECOND);
+  });
+
   test('of a peer that is looked for elsewhere now, the next HELLO does not wait', () => {
     const network = new VirtualNetwork(1, { delayMs: 5 });
     const { client, server } = pair(network, { commands: [echo] });
