@@ -1,4 +1,5 @@
 /** Interfaces that go down, addresses that change, and systems that refuse to send, under a client and a server that go on. */
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +19,8 @@ const LONGEST_MS = 8_000;
 
 /** A namespace that has a table of names of its own. */
 const WITH_HOSTS = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"'];
+
+const HOSTS_BYTES = 100;
 
 class Scene implements AsyncDisposable {
   readonly network = new Network();
@@ -59,7 +62,9 @@ class Scene implements AsyncDisposable {
 
   /** Where the client finds the server. */
   nameIs(ip: string): Promise<void> {
-    return writeFile(this.hosts, `127.0.0.1 localhost\n${ip} pi.test\n`);
+    // In its place, and at once: the client must not find the file empty.
+    const text = `127.0.0.1 localhost\n${ip} pi.test\n`.padEnd(HOSTS_BYTES, '\n');
+    return writeFile(this.hosts, text, { flag: existsSync(this.hosts) ? 'r+' : 'w' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
