@@ -133,7 +133,7 @@ describe('a relay that loses, doubles, reorders, replays and flips', () => {
         return out;
       };
       await using client = await startClient(relay.port);
-      const names = Array.from({ length: 60 }, (_, i) => `job ${i}`);
+      const names = Array.from({ length: 150 }, (_, i) => `job ${i}`);
       const peer = client.peer('server');
       for (let i = 0; i < names.length; i += 15) {
         const answers = await Promise.all(
