@@ -1,20 +1,10 @@
 /** The key folder: this machine's secret key, and the peer book that a person can read and edit. */
 import { randomBytes } from 'node:crypto';
 import { type FSWatcher, watch as watchFolder } from 'node:fs';
-import {
-  chmod,
-  type FileHandle,
-  link,
-  open,
-  readdir,
-  readFile,
-  rename,
-  stat,
-  unlink,
-} from 'node:fs/promises';
+import { chmod, link, readdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { keyBytes, utf8 } from './bytes.ts';
+import { utf8 } from './bytes.ts';
 import { type KeyPair, keyPairFromSecret, PresharedKey, SecretKey } from './crypto/keys.ts';
 import { makeFolder, writeDurably } from './durable-file.ts';
 import { fileError, hasSystemCode, UdpToolError } from './errors.ts';
@@ -22,6 +12,7 @@ import { refuseIfOpen, refuseIfShared } from './file-modes.ts';
 import { type PeerEntry, parseBook, permissionsOf, placeFor, withoutTable, withTable } from './peer-book.ts';
 import { checkPeerName } from './peer-name.ts';
 import type { PeerOptions } from './remote-peer.ts';
+import { keyLine, ofHexText, readSecret, writeNew } from './secret-file.ts';
 import { parseHostPort } from './transport/resolve.ts';
 
 const SECRET_FILE = 'secret.key';
@@ -31,10 +22,6 @@ const NEW_BOOK_FILE = 'peers.toml.new';
 /** The name of the secret key among the credentials that systemd hands to a service: `LoadCredential=` of its unit. */
 export const SECRET_CREDENTIAL = 'udp-tool.secret.key';
 const WATCH_SETTLE_MS = 100;
-/** Much more than a key with what its owner notes beside it. */
-const MAX_SECRET_FILE_BYTES = 64 * 1024;
-const HASH_SIGN = 0x23;
-const HEX_DIGITS = '0123456789abcdef';
 
 /** A new keypair from the system's cryptographic source. */
 export function generateKeyPair(): KeyPair {
@@ -342,69 +329,6 @@ function keyExists(path: string): UdpToolError {
   return new UdpToolError('key-exists', `There is a key already: ${path}`, {
     hint: 'It is never overwritten. See its public half with "udp-tool peer show"; for another key name another folder with --keys DIR.',
   });
-}
-
-/**
- * The bytes of a file with a secret, to be wiped by the caller: no string, and no buffer that Node keeps. Null where
- * there is none.
- */
-async function readSecret(path: string): Promise<Uint8Array | null> {
-  let file: FileHandle;
-  try {
-    file = await open(path);
-  } catch (cause) {
-    if (hasSystemCode(cause, 'ENOENT')) return null;
-    throw cause;
-  }
-  try {
-    const bytes = keyBytes(MAX_SECRET_FILE_BYTES);
-    for (let length = 0; ; ) {
-      const { bytesRead } = await file.read(bytes, length, bytes.length - length);
-      length += bytesRead;
-      if (bytesRead === 0) return bytes.subarray(0, length);
-    }
-  } finally {
-    await file.close();
-  }
-}
-
-/** The first line that says something and is no comment. */
-function keyLine(text: Uint8Array): Uint8Array {
-  for (let start = 0; start < text.length; ) {
-    const newline = text.indexOf(0x0a, start);
-    const end = newline < 0 ? text.length : newline;
-    const line = text.subarray(start, end);
-    if (line[0] !== HASH_SIGN && line.some((letter) => letter > 0x20)) return line;
-    start = end + 1;
-  }
-  return text.subarray(text.length);
-}
-
-/** What 64 digits of hex stand for, white space behind them or not. Null for anything else. */
-function ofHexText(text: Uint8Array): Uint8Array | null {
-  const digits = text.subarray(0, 64);
-  if (digits.length < 64 || text.subarray(64).some((letter) => letter > 0x20)) return null;
-  const bytes = keyBytes(32);
-  for (const [i, letter] of digits.entries()) {
-    const digit = HEX_DIGITS.indexOf(String.fromCharCode(letter).toLowerCase());
-    if (digit < 0) return null;
-    bytes[i >> 1] = ((bytes[i >> 1] as number) << 4) | digit;
-  }
-  return bytes;
-}
-
-/** Writes a file that must not exist, for its owner alone, down to the disk. */
-async function writeNew(path: string, parts: readonly Uint8Array[]): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for (const part of parts) await file.writeFile(part);
-    await file.sync();
-  } catch (error) {
-    await unlink(path).catch(() => {});
-    throw error;
-  } finally {
-    await file.close();
-  }
 }
 
 async function exists(path: string): Promise<boolean> {
