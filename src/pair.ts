@@ -73,12 +73,15 @@ export async function pair(options: PairOptions): Promise<PeerEntry> {
   const other = ask === undefined ? null : parseHostPort(ask, DEFAULT_PAIRING_PORT);
   await store.peers(); // what is wrong with the book is told before anybody compares codes
   const keyPair = await keyPairOf(options);
-  const addresses = other && (await resolve(other, RESOLVE_MS)).slice(0, MAX_ADDRESSES_PER_PEER);
-  const socket = await UdpSocket.bind({ port: other === null ? port : 0 });
   try {
-    return await new Attempt(options, { keyPair, serves, other, addresses, socket }).result;
+    const addresses = other && (await resolve(other, RESOLVE_MS)).slice(0, MAX_ADDRESSES_PER_PEER);
+    const socket = await UdpSocket.bind({ port: other === null ? port : 0 });
+    try {
+      return await new Attempt(options, { keyPair, serves, other, addresses, socket }).result;
+    } finally {
+      await socket.close();
+    }
   } finally {
-    await socket.close();
     keyPair.secretKey.wipe();
   }
 }

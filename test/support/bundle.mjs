@@ -1,4 +1,5 @@
 /** Bundles an entry of the tests with src/, which is changed on the way: to count, to look inside, or to be wrong in one place. */
+import { randomUUID } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -8,7 +9,6 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SRC = join(ROOT, 'src/');
 /** Below node_modules/, so that the packages that stay outside are found. */
 const OUT = join(ROOT, 'node_modules/.cache/udp-tool-bundles');
-let bundles = 0;
 
 /**
  * A part of the source, and what stands there instead: to see whether it is noticed.
@@ -25,8 +25,17 @@ const changed = new Map();
  * @param {Readonly<Record<string, string>>} instead the file that is imported in the place of another, which only that
  *   file itself still imports
  */
-export async function load(entry, change, mutation = null, instead = {}) {
-  const outfile = join(OUT, `${process.pid}-${bundles++}.mjs`);
+export function load(entry, change, mutation = null, instead = {}) {
+  return loadWith(entry, [replacing(instead), changing(change, mutation)]);
+}
+
+/**
+ * @param {string} entry below test/
+ * @param {import('esbuild').Plugin[]} plugins
+ */
+export async function loadWith(entry, plugins) {
+  const outfile = join(OUT, `${randomUUID()}.mjs`); // workers share a process, and this folder
+
   await build({
     entryPoints: [join(ROOT, 'test', entry)],
     outfile,
@@ -36,7 +45,7 @@ export async function load(entry, change, mutation = null, instead = {}) {
     format: 'esm',
     target: 'node20',
     logLevel: 'error',
-    plugins: [replacing(instead), changing(change, mutation)],
+    plugins,
   });
   try {
     return await import(pathToFileURL(outfile).href);
