@@ -7,6 +7,7 @@ import { addresses, keys, peerBook } from './keys.ts';
 import { machine } from './machine.ts';
 import { announcement, introductions } from './p2p.ts';
 import { pairing } from './pairing.ts';
+import { parts } from './parts.ts';
 
 export const targets: readonly Target[] = [
   cbor,
@@ -22,4 +23,5 @@ export const targets: readonly Target[] = [
   peerBook,
   machine,
   pairing,
+  parts,
 ];
