@@ -68,23 +68,15 @@ export const parts: Target = {
   name: 'parts',
   seeds: () => [
     Uint8Array.of(Action.ASK, 6, 0, Action.CARRY, Action.CARRY),
+    // One part is lost; another one comes twice.
     Uint8Array.of(
-      Action.ASK,
-      5,
-      0,
-      Action.CARRY,
-      Action.LOSE,
-      1,
-      1,
-      Action.CARRY,
-      Action.WAIT,
-      60,
-      Action.CARRY,
+      ...[Action.ASK, 5, 0, Action.DELIVER, 0, 0, Action.LOSE, 1, 1],
+      ...[Action.DELIVER, 1, 0x80, Action.CARRY, Action.WAIT, 20, Action.CARRY],
     ),
     // Parts of two runs of the server.
     Uint8Array.of(
-      ...[Action.ASK, 3, 0, Action.DELIVER, 0, 0, Action.DELIVER, 1, 0, Action.RESTART, Action.CONNECT],
-      ...[Action.WAIT, 90, Action.CARRY, Action.DELIVER, 1, 0, Action.CARRY],
+      ...[Action.ASK, 3, 0, Action.DELIVER, 0, 0, Action.RESTART, Action.CONNECT, Action.DELIVER, 0, 0],
+      ...[Action.DELIVER, 1, 3, Action.DELIVER, 1, 0, Action.CARRY, Action.CARRY],
     ),
     // One that may not run twice, and takes its time.
     Uint8Array.of(
@@ -358,7 +350,11 @@ class Scene {
     check(asked.outcome === null, 'a request is settled twice');
     check(!asked.isCancelled, 'a request is settled that was given up');
     asked.outcome = outcome;
-    if (this.#isClientLiedTo || !outcome.ok) return;
+    if (this.#isClientLiedTo) return;
+    if (!outcome.ok) {
+      check(outcome.error.code !== 'failed', `an answer makes no sense: ${outcome.error.message}`);
+      return;
+    }
     const answers = this.#answers.get(nameOf(asked.request)) ?? [];
     const { value } = outcome;
     check(
