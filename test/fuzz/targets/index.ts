@@ -1,10 +1,12 @@
 import type { Target } from '../target.ts';
 import { cbor } from './cbor.ts';
+import { conversation } from './conversation.ts';
 import { envelope } from './envelope.ts';
 import { manifest, offers } from './files.ts';
 import { handshake, pairingDatagrams } from './handshake.ts';
 import { addresses, keys, peerBook } from './keys.ts';
 import { machine } from './machine.ts';
+import { messages } from './messages.ts';
 import { announcement, introductions } from './p2p.ts';
 import { pairing } from './pairing.ts';
 import { parts } from './parts.ts';
@@ -24,4 +26,6 @@ export const targets: readonly Target[] = [
   machine,
   pairing,
   parts,
+  conversation,
+  messages,
 ];
