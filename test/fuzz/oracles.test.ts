@@ -255,6 +255,34 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
     from: ' ||\n    !isText(text)',
     to: '',
   },
+  {
+    target: 'watched',
+    fault: 'values are made while nobody waits',
+    file: 'src/watching/watches.ts',
+    from: 'this.#polls.length > 0 && this.#unacknowledged.size',
+    to: 'this.#unacknowledged.size',
+  },
+  {
+    target: 'watched',
+    fault: 'what did not come is not given again',
+    file: 'src/watching/watches.ts',
+    from: 'this.#unacknowledged.set(item.seq, item);',
+    to: '',
+  },
+  {
+    target: 'watching',
+    fault: 'what never came is said to be there',
+    file: 'src/watching/watch.ts',
+    from: 'const upTo = this.#contiguous();',
+    to: 'const upTo = Math.max(this.#taken, ...this.#came.keys());',
+  },
+  {
+    target: 'watching',
+    fault: 'a peer that has nothing is asked at once again',
+    file: 'src/watching/watch.ts',
+    from: "if (afterMs < TOO_SOON_MS) this.#stop('gone');",
+    to: '',
+  },
 ];
 
 describe('a fault', () => {

@@ -10,6 +10,7 @@ import { messages } from './messages.ts';
 import { announcement, introductions } from './p2p.ts';
 import { pairing } from './pairing.ts';
 import { parts } from './parts.ts';
+import { watched, watching } from './watching.ts';
 
 export const targets: readonly Target[] = [
   cbor,
@@ -28,4 +29,6 @@ export const targets: readonly Target[] = [
   parts,
   conversation,
   messages,
+  watched,
+  watching,
 ];
