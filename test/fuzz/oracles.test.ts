@@ -283,6 +283,27 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
     from: "if (afterMs < TOO_SOON_MS) this.#stop('gone');",
     to: '',
   },
+  {
+    target: 'pushes',
+    fault: 'what the disk has no room for leaves something',
+    file: 'src/files/download.ts',
+    from: 'await (partial.isNew ? partial.remove() : partial.close());',
+    to: 'await partial.close();',
+  },
+  {
+    target: 'pushes',
+    fault: 'nobody is asked before it is fetched',
+    file: 'src/sharing/incoming-push.ts',
+    from: 'await this.#fetch(listing(asked));',
+    to: 'await this.#fetch(asked);',
+  },
+  {
+    target: 'pushes',
+    fault: 'a piece is not looked at',
+    file: 'src/files/blob-reader.ts',
+    from: "if (!this.matches(index, bytes)) return 'wrong';",
+    to: '',
+  },
 ];
 
 describe('a fault', () => {

@@ -10,6 +10,7 @@ import { messages } from './messages.ts';
 import { announcement, introductions } from './p2p.ts';
 import { pairing } from './pairing.ts';
 import { parts } from './parts.ts';
+import { pushes } from './pushes.ts';
 import { watched, watching } from './watching.ts';
 
 export const targets: readonly Target[] = [
@@ -31,4 +32,5 @@ export const targets: readonly Target[] = [
   messages,
   watched,
   watching,
+  pushes,
 ];
