@@ -304,6 +304,27 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
     from: "if (!this.matches(index, bytes)) return 'wrong';",
     to: '',
   },
+  {
+    target: 'http',
+    fault: 'a page of another origin may have things done',
+    file: 'src/gui/gatekeeper.ts',
+    from: 'return isReadAllowed(headers) && isOwnOrigin(headers);',
+    to: 'return headers.origin !== undefined;',
+  },
+  {
+    target: 'http',
+    fault: 'any cookie opens the door',
+    file: 'src/gui/http-server.ts',
+    from: 'if (secrets === null || !door.isOpenTo(secrets))',
+    to: 'if (secrets === null)',
+  },
+  {
+    target: 'http',
+    fault: 'who may only look changes things',
+    file: 'src/gui/http-server.ts',
+    from: 'if (action.isRead !== true) this.#refuseReadOnly();',
+    to: '',
+  },
 ];
 
 describe('a fault', () => {

@@ -4,6 +4,7 @@ import { conversation } from './conversation.ts';
 import { envelope } from './envelope.ts';
 import { manifest, offers } from './files.ts';
 import { handshake, pairingDatagrams } from './handshake.ts';
+import { http } from './http.ts';
 import { addresses, keys, peerBook } from './keys.ts';
 import { machine } from './machine.ts';
 import { messages } from './messages.ts';
@@ -33,4 +34,5 @@ export const targets: readonly Target[] = [
   watched,
   watching,
   pushes,
+  http,
 ];
