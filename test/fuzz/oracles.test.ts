@@ -325,6 +325,20 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
     from: 'if (action.isRead !== true) this.#refuseReadOnly();',
     to: '',
   },
+  {
+    target: 'workers',
+    fault: 'where a datagram came from is lost on the way round',
+    file: 'src/workers/messages.ts',
+    from: "return { type: 'stray', owner, datagram, from: address };",
+    to: "return { type: 'stray', owner, datagram, from: { ...address, port: 9999 } };",
+  },
+  {
+    target: 'workers',
+    fault: 'what is of no worker is handed on',
+    file: 'src/session/session-ids.ts',
+    from: 'return owner < this.#place.count ? owner : null;',
+    to: 'return owner;',
+  },
 ];
 
 describe('a fault', () => {

@@ -13,6 +13,7 @@ import { pairing } from './pairing.ts';
 import { parts } from './parts.ts';
 import { pushes } from './pushes.ts';
 import { watched, watching } from './watching.ts';
+import { workers } from './workers.ts';
 
 export const targets: readonly Target[] = [
   cbor,
@@ -35,4 +36,5 @@ export const targets: readonly Target[] = [
   watching,
   pushes,
   http,
+  workers,
 ];
