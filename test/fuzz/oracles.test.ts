@@ -264,6 +264,13 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
   },
   {
     target: 'watched',
+    fault: 'what was made is told after it was taken away',
+    file: 'src/watching/watches.ts',
+    from: '(this.#running !== null || this.#unsent.length > 0) && !',
+    to: 'this.#running !== null && !',
+  },
+  {
+    target: 'watched',
     fault: 'what did not come is not given again',
     file: 'src/watching/watches.ts',
     from: 'this.#unacknowledged.set(item.seq, item);',

@@ -109,6 +109,22 @@ export const watched: Target = {
         Asking.WAIT,
         99,
       ),
+      // What was made is there when nobody waits for it any more; and when it may not be told.
+      ...[[], [Asking.PERMIT, 0]].map((then) =>
+        Uint8Array.of(
+          Asking.WATCH,
+          0,
+          5,
+          0,
+          ...next(0),
+          Asking.WAIT,
+          140,
+          Asking.OPEN,
+          ...then,
+          ...next(0),
+          ...next(1),
+        ),
+      ),
       ...[
         [WATCH, [0, 'counting', []]],
         [WATCH, [10, 'sampled', ['x']]],
@@ -323,6 +339,10 @@ class Watched {
       check(call.isLiedTo || !call.acknowledged.has(number), 'an item is given again that came');
       return;
     }
+    check(
+      content.length !== 1 || this.#isPermitted(call.peer),
+      'a value is told to who may not call its command',
+    );
     if (!call.isLiedTo) {
       check(number === call.highest + 1, 'items are out of order');
       const open = [...call.given.keys()].filter((one) => !call.acknowledged.has(one)).length;
