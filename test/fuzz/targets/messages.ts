@@ -53,89 +53,32 @@ const ACTIONS = Object.keys(Action).length;
 export const messages: Target = {
   name: 'messages',
   seeds: () => {
+    const write = (from: number, text: number): number[] => [Action.WRITE, from, text];
     const answers = (times: number, how = 0): number[] =>
       new Array<number[]>(times).fill([Action.ANSWER, 0, how]).flat();
+    const lie = (which: number): number[] => [Action.LIE, 0, which];
+    const part = (peer: number, index: number): number[] => [Action.SAY_PART, peer, 0, 1, index, 2];
+    const say = (name: number, args: CborValue): number[] => [Action.SAY, name, ...block(encodeCbor(args))];
+    const [deliver, fetch] = [[Action.DELIVER], [Action.FETCH, 0]];
     const id = 'a'.repeat(32);
-    const mail = encodeCbor({ id, at: 5, text: 'hel\ufeffo' });
+    const mail = [Action.LIE_MAIL, 0, ...block(encodeCbor({ id, at: 5, text: 'hel\ufeffo' }))];
     return [
-      Uint8Array.of(Action.WRITE, 0, 0, Action.WRITE, 0, 1, Action.DELIVER, ...answers(4)),
-      Uint8Array.of(Action.WRITE, 1, 0, Action.WRITE, 1, 2, Action.FETCH, 0, ...answers(4)),
-      Uint8Array.of(
-        Action.WRITE,
-        0,
-        2,
-        Action.DELIVER,
-        ...answers(1),
-        ...answers(1, 1),
-        ...answers(2, 2),
-        ...answers(4),
-      ),
-      Uint8Array.of(Action.FETCH, 9, ...answers(1), Action.WRITE, 1, 0, Action.WAIT, 3, ...answers(2)),
-      ...LIES.map((_lie, i) =>
-        Uint8Array.of(Action.WRITE, 0, 1, Action.DELIVER, Action.LIE, 0, i, Action.LIE, 0, i),
-      ),
-      Uint8Array.of(Action.FETCH, 0, Action.LIE_MAIL, 0, ...block(mail), Action.LIE_MAIL, 0, ...block(mail)),
+      [write(0, 0), write(0, 1), deliver, answers(4)],
+      [write(1, 0), write(1, 2), fetch, answers(4)],
+      [write(0, 2), deliver, answers(1), answers(1, 1), answers(2, 2), answers(4)],
+      [[Action.FETCH, 9], answers(1), write(1, 0), [Action.WAIT, 3], answers(2)],
+      ...LIES.map((_lie, i) => [write(0, 1), deliver, lie(i), lie(i)]),
+      [fetch, mail, mail],
       // Parts of two messages of one peer.
-      Uint8Array.of(Action.WRITE, 0, 1, Action.DELIVER, Action.SAY_PART, 0, 0, 1, 1, 2, ...answers(4)),
-      Uint8Array.of(
-        Action.SAY_PART,
-        0,
-        0,
-        1,
-        0,
-        2,
-        Action.SAY_PART,
-        0,
-        0,
-        1,
-        1,
-        2,
-        Action.SAY_PART,
-        1,
-        0,
-        1,
-        1,
-        2,
-      ),
-      Uint8Array.of(
-        Action.SAY,
-        0,
-        ...block(encodeCbor([id, 5, 'text', 1, 1])),
-        Action.SAY,
-        1,
-        ...block(encodeCbor([id, 3])),
-      ),
-      ...[0, 4, 9].map((after) =>
-        Uint8Array.of(
-          Action.WRITE,
-          0,
-          0,
-          Action.DELIVER,
-          Action.KILL,
-          1,
-          after,
-          ...answers(2),
-          Action.START,
-          1,
-          Action.DELIVER,
-          ...answers(2),
-        ),
-      ),
-      Uint8Array.of(
-        Action.WRITE,
-        0,
-        0,
-        Action.FAIL,
-        0,
-        3,
-        Action.DELIVER,
-        ...answers(2),
-        Action.FAIL,
-        1,
-        2,
-        ...answers(3),
-      ),
-    ];
+      [write(0, 1), deliver, part(0, 1), answers(4)],
+      [part(0, 0), part(0, 1), part(1, 1)],
+      [say(0, [id, 5, 'text', 1, 1]), say(1, [id, 3])],
+      ...[0, 4, 9].map((after) => [
+        ...[write(0, 0), deliver, [Action.KILL, 1, after], answers(2)],
+        ...[[Action.START, 1], deliver, answers(2)],
+      ]),
+      [write(0, 0), [Action.FAIL, 0, 3], deliver, answers(2), [Action.FAIL, 1, 2], answers(3)],
+    ].map((actions) => Uint8Array.from(actions.flat()));
   },
   words: () => [
     Uint8Array.of(Action.DELIVER, Action.ANSWER, 0, 0),

@@ -80,21 +80,8 @@ export const parts: Target = {
     ),
     // One that may not run twice, and takes its time.
     Uint8Array.of(
-      ...[
-        Action.ASK,
-        6,
-        ONCE | SLOW,
-        Action.CARRY,
-        Action.WAIT,
-        60,
-        Action.CARRY,
-        Action.FINISH,
-        0,
-        Action.LOSE,
-        1,
-        2,
-      ],
-      ...[Action.CARRY, Action.RESTART, Action.CONNECT, Action.WAIT, 60, Action.CARRY, Action.CARRY],
+      ...[Action.ASK, 6, ONCE | SLOW, Action.CARRY, Action.WAIT, 60, Action.CARRY, Action.FINISH, 0],
+      ...[Action.LOSE, 1, 2, Action.CARRY, Action.RESTART, Action.CONNECT, Action.WAIT, 60, Action.CARRY],
     ),
     Uint8Array.of(
       ...[Action.ASK, 8, 0, Action.CARRY, Action.LIE_PART, 0, 0, 1, 9, Action.LIE_PART, 0, 1, 1, 9],

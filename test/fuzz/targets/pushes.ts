@@ -85,63 +85,31 @@ export const pushes: Target = {
   name: 'pushes',
   seeds: () => {
     const push = (offer: number, lie = 0): number[] => [Action.PUSH, offer, 1, lie, 0];
-    const yes = [Action.DECIDE, 0, 1];
-    const give = [Action.GIVE];
-    const { manifests } = things();
-    return [
-      ...[0, 1, 2, 3, 4, 5].map((offer) =>
-        Uint8Array.of(...push(offer), ...give, ...yes, ...give, ...give, ...push(offer)),
-      ),
-      ...[0, 1, 2, 3, 4, 5, 6, 7].map((lie) =>
-        Uint8Array.of(...push(3, lie), ...give, ...yes, ...give, ...give),
-      ),
-      ...[0, 2].flatMap((offer) =>
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((how) =>
-          Uint8Array.of(...push(offer), ...yes, Action.ANSWER, 0, how, ...give, Action.WAIT, 60, ...give),
-        ),
-      ),
-      Uint8Array.of(
-        ...push(2),
-        ...yes,
-        Action.ANSWER,
-        0,
-        0,
-        Action.PAUSE,
-        0,
-        Action.WAIT,
-        5,
-        Action.RESUME,
-        0,
-        ...give,
-        ...give,
-      ),
-      Uint8Array.of(
-        ...push(3),
-        ...give,
-        Action.CANCEL,
-        0,
-        ...push(3),
-        ...give,
-        Action.DECIDE,
-        0,
-        0,
-        ...push(3, 0),
-        Action.STOP,
-      ),
-      Uint8Array.of(
-        ...new Array<number[]>(10).fill([Action.PUSH, 0, 1, 0, 0]).flat(),
-        Action.WAIT,
-        255,
-        Action.WAIT,
-        255,
-      ),
-      ...[2, 8, 14, 20].map((after) =>
-        Uint8Array.of(...push(3), ...give, Action.FAIL, after, ...yes, ...give, ...give),
-      ),
-      ...manifests.map((bytes) =>
-        Uint8Array.of(Action.PUSH_MANIFEST, 0, ...block(bytes), ...give, ...yes, ...give, ...give),
-      ),
+    const wait = (time: number): number[] => [Action.WAIT, time];
+    const [yes, no] = [
+      [Action.DECIDE, 0, 1],
+      [Action.DECIDE, 0, 0],
     ];
+    const pause = [Action.PAUSE, 0];
+    const resume = [Action.RESUME, 0];
+    const cancel = [Action.CANCEL, 0];
+    const give = [Action.GIVE];
+    return [
+      ...[0, 1, 2, 3, 4, 5].map((offer) => [push(offer), give, yes, give, give, push(offer)]),
+      ...[0, 1, 2, 3, 4, 5, 6, 7].map((lie) => [push(3, lie), give, yes, give, give]),
+      ...[0, 2].flatMap((offer) =>
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((how) => [
+          ...[push(offer), yes, [Action.ANSWER, 0, how], give, wait(60), give],
+        ]),
+      ),
+      [push(2), yes, [Action.ANSWER, 0, 0], pause, wait(5), resume, give, give],
+      [push(3), give, cancel, push(3), give, no, push(3), [Action.STOP]],
+      [...new Array<number[]>(10).fill(push(0)), wait(255), wait(255)],
+      ...[2, 8, 14, 20].map((after) => [push(3), give, [Action.FAIL, after], yes, give, give]),
+      ...things().manifests.map((bytes) => [
+        ...[[Action.PUSH_MANIFEST, 0, ...block(bytes)], give, yes, give, give],
+      ]),
+    ].map((actions) => Uint8Array.from(actions.flat()));
   },
   words: () => [
     ...['con', '..', 'a/b', 'ö', 'A'].map((name) => Uint8Array.from(Buffer.from(name))),

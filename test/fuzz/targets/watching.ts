@@ -50,91 +50,41 @@ const ASKINGS = Object.keys(Asking).length;
 export const watched: Target = {
   name: 'watched',
   seeds: () => {
+    const begin = (command: number, every = 0): number[] => [Asking.WATCH, 0, command, every];
     const next = (upTo: number, beyond = 0): number[] => [Asking.NEXT, 0, 0, upTo, beyond];
-    return [
-      ...COMMANDS.map((_name, i) =>
-        Uint8Array.of(
-          Asking.WATCH,
-          0,
-          i,
-          1,
-          ...next(0),
-          ...next(0),
-          ...next(1),
-          Asking.WAIT,
-          9,
-          ...next(2),
-          Asking.OPEN,
-        ),
-      ),
-      Uint8Array.of(
-        Asking.WATCH,
-        0,
-        0,
-        0,
-        ...next(0),
-        ...next(0),
-        ...next(0, 2),
-        ...next(3),
-        ...next(0, 255),
-      ),
-      Uint8Array.of(
-        Asking.WATCH,
-        0,
-        1,
-        2,
-        ...new Array<number[]>(20).fill(next(0)).flat(),
-        Asking.UNWATCH,
-        0,
-        0,
-        ...next(0),
-      ),
-      Uint8Array.of(
-        ...new Array<number[]>(18).fill([Asking.WATCH, 0, 0, 0]).flat(),
-        ...next(0),
-        Asking.FORGET,
-        0,
-      ),
-      Uint8Array.of(
-        Asking.WATCH,
-        0,
-        5,
-        0,
-        ...next(0),
-        ...next(0),
-        Asking.PERMIT,
-        0,
-        ...next(0),
-        Asking.OPEN,
-        Asking.WAIT,
-        99,
-      ),
-      // What was made is there when nobody waits for it any more; and when it may not be told.
-      ...[[], [Asking.PERMIT, 0]].map((then) =>
-        Uint8Array.of(
-          Asking.WATCH,
-          0,
-          5,
-          0,
-          ...next(0),
-          Asking.WAIT,
-          140,
-          Asking.OPEN,
-          ...then,
-          ...next(0),
-          ...next(1),
-        ),
-      ),
-      ...[
-        [WATCH, [0, 'counting', []]],
-        [WATCH, [10, 'sampled', ['x']]],
-        [NEXT, [1, 0, []]],
-        [NEXT, [1, 3, [5, 6]]],
-        [UNWATCH, [1]],
-      ].map(([name, args], i) =>
-        Uint8Array.of(Asking.SAY, i, ...block(encodeCbor([name as string, args as CborValue]))),
-      ),
+    const wait = (time: number): number[] => [Asking.WAIT, time];
+    const [forbid, forget, unwatch] = [
+      [Asking.PERMIT, 0],
+      [Asking.FORGET, 0],
+      [Asking.UNWATCH, 0, 0],
+    ] as const;
+    const again = (times: number, action: readonly number[]): number[] =>
+      new Array<readonly number[]>(times).fill(action).flat();
+    const said: CborValue[] = [
+      [WATCH as string, [0, 'counting', []]],
+      [WATCH as string, [10, 'sampled', ['x']]],
+      [NEXT as string, [1, 0, []]],
+      [NEXT as string, [1, 3, [5, 6]]],
+      [UNWATCH as string, [1]],
     ];
+    return [
+      ...COMMANDS.map((_name, i) => [
+        begin(i, 1),
+        next(0),
+        next(0),
+        next(1),
+        wait(9),
+        next(2),
+        [Asking.OPEN],
+      ]),
+      [begin(0), next(0), next(0), next(0, 2), next(3), next(0, 255)],
+      [begin(1, 2), again(20, next(0)), unwatch, next(0)],
+      [again(18, begin(0)), next(0), forget],
+      [begin(5), next(0), next(0), forbid, next(0), [Asking.OPEN], wait(99)],
+      // What was made is there when nobody waits for it any more; and when it may not be told.
+      ...[[], forbid].map((then) => [begin(5), next(0), wait(140), [Asking.OPEN], then, next(0), next(1)]),
+      ...said.map((value, i) => [[Asking.SAY, i], [...block(encodeCbor(value))]]),
+    ].map((actions) => Uint8Array.from(actions.flat()));
   },
   words: () => [...COMMANDS, WATCH, NEXT, UNWATCH].map((name) => encodeCbor(name as string)),
   maxBytes: 400,
@@ -435,68 +385,21 @@ const MAX_FLOOD = 300;
 export const watching: Target = {
   name: 'watching',
   seeds: () => {
-    const give = [Answering.GIVE, 0];
-    const take = [Answering.TAKE];
+    const give = (which = 0): number[] => [Answering.GIVE, which];
+    const wait = (time: number): number[] => [Answering.WAIT, time];
+    const say = (value: CborValue): number[] => [Answering.SAY, 0, ...block(encodeCbor(value))];
+    const [take, leave, abort] = [[Answering.TAKE], [Answering.LEAVE], [Answering.ABORT]] as const;
     return [
-      Uint8Array.of(
-        ...take,
-        ...give,
-        ...give,
-        ...take,
-        ...give,
-        ...take,
-        ...give,
-        ...give,
-        ...take,
-        Answering.LEAVE,
-      ),
-      Uint8Array.of(
-        ...take,
-        ...give,
-        Answering.GIVE,
-        3,
-        Answering.GIVE,
-        2,
-        ...take,
-        Answering.GIVE,
-        0,
-        ...take,
-        ...take,
-        Answering.ABORT,
-      ),
-      ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((lie) =>
-        Uint8Array.of(
-          ...take,
-          ...give,
-          ...give,
-          Answering.LIE,
-          0,
-          lie,
-          ...take,
-          Answering.WAIT,
-          9,
-          ...give,
-          ...give,
-          ...take,
-          ...take,
-        ),
-      ),
-      ...[0, 1, 2, 3, 4, 5, 6, 7].map((lie) =>
-        Uint8Array.of(...take, ...give, Answering.FLOOD, lie, ...take, Answering.WAIT, 60),
-      ),
-      Uint8Array.of(
-        ...take,
-        ...give,
-        Answering.SAY,
-        0,
-        ...block(encodeCbor([1, 0, 'x'])),
-        ...take,
-        Answering.WAIT,
-        255,
-        ...take,
-      ),
-      Uint8Array.of(...take, Answering.SAY, 0, ...block(encodeCbor(null)), ...take),
-    ];
+      [take, give(), give(), take, give(), take, give(), give(), take, leave],
+      [take, give(), give(3), give(2), take, give(), take, take, abort],
+      ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((lie) => [
+        ...[take, give(), give(), [Answering.LIE, 0, lie]],
+        ...[take, wait(9), give(), give(), take, take],
+      ]),
+      ...[0, 1, 2, 3, 4, 5, 6, 7].map((lie) => [take, give(), [Answering.FLOOD, lie], take, wait(60)]),
+      [take, give(), say([1, 0, 'x']), take, wait(255), take],
+      [take, say(null), take],
+    ].map((actions) => Uint8Array.from(actions.flat()));
   },
   words: () => [
     Uint8Array.of(Answering.GIVE, 0, Answering.TAKE),

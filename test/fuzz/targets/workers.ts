@@ -2,7 +2,7 @@
  * Two workers on one port, and what they and their primary say to each other. What the kernel gives to the wrong one takes
  * a way round; a twin gets everything at the right one, and both must go on alike to the last byte.
  */
-import { concat, idAt, toHex } from '../../../src/bytes.ts';
+import { idAt, toHex } from '../../../src/bytes.ts';
 import { keyPairFromSecret, SecretKey } from '../../../src/crypto/keys.ts';
 import { UdpToolError } from '../../../src/errors.ts';
 import { ProtocolMachine } from '../../../src/protocol-machine.ts';
@@ -46,6 +46,7 @@ export const workers: Target = {
   seeds: () => {
     const ask = [Action.ASK, 0];
     const carry = (steer: number): number[] => [Action.CARRY, steer];
+    const tamper = (at: number): number[] => [Action.TAMPER, 1, 0, at, 1, 1];
     const stray = {
       type: 'stray',
       owner: 1,
@@ -64,48 +65,17 @@ export const workers: Target = {
       { type: 'stop' },
     ];
     return [
-      Uint8Array.of(...ask, ...carry(0), ...carry(0), ...carry(0), ...ask, ...carry(1), ...ask, ...carry(3)),
-      Uint8Array.of(
-        ...ask,
-        ...carry(0),
-        ...carry(1),
-        ...carry(1),
-        ...ask,
-        ...carry(1),
-        Action.WAIT,
-        90,
-        ...carry(0),
-      ),
-      Uint8Array.of(
-        ...ask,
-        ...carry(0),
-        ...carry(0),
-        Action.REPLAY,
-        1,
-        1,
-        Action.REPLAY,
-        0,
-        1,
-        Action.TAMPER,
-        1,
-        0,
-        30,
-        1,
-        1,
-      ),
-      ...[2, 8, 20].map((at) =>
-        Uint8Array.of(...ask, ...carry(1), ...carry(0), ...ask, Action.TAMPER, 1, 0, at, 1, 1, ...carry(0)),
-      ),
-      concat(Uint8Array.of(Action.STRANGER, 1), block(new Uint8Array(1232).fill(1))).slice(),
+      [ask, carry(0), carry(0), carry(0), ask, carry(1), ask, carry(3)],
+      [ask, carry(0), carry(1), carry(1), ask, carry(1), [Action.WAIT, 90], carry(0)],
+      [ask, carry(0), carry(0), [Action.REPLAY, 1, 1], [Action.REPLAY, 0, 1], tamper(30)],
+      ...[2, 8, 20].map((at) => [ask, carry(1), carry(0), ask, tamper(at), carry(0)]),
+      [[Action.STRANGER, 1, ...block(new Uint8Array(1232).fill(1))]],
       // With an id that nobody gave.
-      ...[4, 5].map((type) =>
-        concat(
-          Uint8Array.of(Action.STRANGER, 1),
-          block(Uint8Array.of(type, 7, ...new Uint8Array(200))),
-        ).slice(),
-      ),
-      ...said.map((value) => Uint8Array.of(Action.TELL, ...block(encodeCbor(value)))),
-    ];
+      ...[4, 5].map((type) => [
+        [Action.STRANGER, 1, ...block(Uint8Array.of(type, 7, ...new Uint8Array(200)))],
+      ]),
+      ...said.map((value) => [[Action.TELL, ...block(encodeCbor(value))]]),
+    ].map((actions) => Uint8Array.from(actions.flat()));
   },
   words: () => ['type', 'stray', 'owner', 'from', 'port', 'seat', 'failed'].map((word) => encodeCbor(word)),
   maxBytes: 2048,
