@@ -321,36 +321,6 @@ describe('a hostile peer that is trusted', () => {
     expect(network.datagrams - before).toBeLessThan(70);
   });
 
-  test('gets 1,024 lanes of all its instances together, and not one more', () => {
-    const network = new VirtualNetwork(1, { delayMs: 1 });
-    const executed: string[] = [];
-    const { client } = pair(network, {
-      commands: [echo],
-      onExecute: (_command, { what }) => executed.push(String(what)),
-    });
-    for (const lanes of [256, 256, 256, 256, 1]) {
-      client.restart();
-      client.request('echo', ['x'], MINUTE);
-      network.run(SECOND);
-      const [session] = client.machine.endpoint.sessionsTo(client.peer(), network.now);
-      if (session === undefined) throw new Error('there is a session');
-      for (let lane = 1; lane < lanes; lane++) {
-        const request = {
-          type: MessageType.REQUEST,
-          lane,
-          id: 1,
-          boot: session.boot,
-          command: 'echo',
-          args: ['x'],
-        };
-        client.machine.endpoint.send(session, encodeMessage(request));
-        network.run(1);
-      }
-      network.run(SECOND);
-    }
-    expect(executed).toHaveLength(1024);
-  });
-
   test('cannot leave anything behind with requests behind a CLOSE', () => {
     const network = new VirtualNetwork(1, { delayMs: 1 });
     let executed = 0;
