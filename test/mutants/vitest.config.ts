@@ -1,11 +1,11 @@
-/** The tests of the protocol that need no program and no socket, on a source with one fault: the file of UDP_TOOL_MUTANT is read from another place. */
+/** The quick tests of the protocol, on a source with one fault: the file of UDP_TOOL_MUTANT is read from another place. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** What takes moments goes first: most faults are found there. */
-const ORDER = ['test/vectors', 'test/unit', 'test/property', 'test/sim', 'test/security'];
+const ORDER = ['test/vectors', 'test/unit', 'test/property', 'test/sim', 'test/security', 'test/integration'];
 const [file, instead] = (process.env['UDP_TOOL_MUTANT'] ?? '').split('=');
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -35,7 +35,11 @@ export default defineConfig({
     maxWorkers: 1,
     testTimeout: 30_000,
     sequence: { sequencer: QuickFirst },
-    include: ['test/{unit,vectors,property,sim}/**/*.test.ts', 'test/security/{every-bit,pairing}.test.ts'],
+    include: [
+      'test/{unit,vectors,property,sim}/**/*.test.ts',
+      'test/security/{every-bit,pairing}.test.ts',
+      'test/integration/{endpoint,careless-callers}.test.ts',
+    ],
     // What takes long, and what is of other parts.
     exclude: [
       'test/property/{nonces,conversations}.test.ts',
