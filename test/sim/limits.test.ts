@@ -60,6 +60,30 @@ describe('what a server remembers', () => {
   });
 });
 
+test('answers are sent once more at a rate, however many a peer asks for', () => {
+  const network = new VirtualNetwork(1, { delayMs: 1 });
+  const { client, server } = pair(network, { commands: [blob] });
+  for (let i = 0; i < 60; i++) client.request('blob', [65_000], MINUTE);
+  network.run(20 * SECOND);
+  const [session] = client.machine.endpoint.sessionsTo(client.peer(), network.now);
+  if (session === undefined) throw new Error('there is a session');
+  let bytes = 0;
+  network.intercept = (flight: Flight) => {
+    if (flight.from.ip !== server.address.ip) return [flight];
+    bytes += flight.datagram.length;
+    return [];
+  };
+  for (let round = 0; round < 60; round++) {
+    for (let id = 1; id <= 60; id++) {
+      const more = { type: MessageType.MORE, lane: 0, id, have: new Uint8Array(8) };
+      client.machine.endpoint.send(session, encodeMessage(more));
+    }
+    network.run(30);
+  }
+  expect(bytes).toBeGreaterThan(2 * 2 ** 20);
+  expect(bytes).toBeLessThan(10 * 2 ** 20);
+});
+
 test('an address where nobody was seen gets three times what came from there, to the byte', () => {
   for (let length = 0; length < 2_000; length += 50) {
     const network = new VirtualNetwork(1, { delayMs: 5 });
