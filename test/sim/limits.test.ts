@@ -1,12 +1,13 @@
 /** The limits of PROTOCOL §5, §6 and §12, to the last one. */
 import { describe, expect, test } from 'vitest';
 import { encodeMessage, MessageType } from '../../src/wire/messages.ts';
-import { blob, echo } from '../support/commands.ts';
+import { blob, echo, launch } from '../support/commands.ts';
 import { type Flight, pair, VirtualNetwork } from '../support/virtual-network.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HELLO = 1;
+const OPEN = 4;
 
 describe('what a server remembers', () => {
   test('a peer has 1,024 lanes in all its instances together', () => {
@@ -82,6 +83,27 @@ test('answers are sent once more at a rate, however many a peer asks for', () =>
   }
   expect(bytes).toBeGreaterThan(2 * 2 ** 20);
   expect(bytes).toBeLessThan(10 * 2 ** 20);
+});
+
+test('a server that says CLOSE to each session has handshakes follow at the rate at which they are answered', () => {
+  const network = new VirtualNetwork(1, { delayMs: 0.2 });
+  const { client, server } = pair(network, { commands: [launch], executionMs: () => 10 * MINUTE });
+  let hellos = 0;
+  network.intercept = (flight: Flight) => {
+    if (flight.datagram[0] === HELLO) hellos++;
+    if (flight.datagram[0] !== OPEN) return [flight];
+    network.at(network.now + 1, () => {
+      for (const session of server.peer().inbound)
+        server.machine.endpoint.send(session, encodeMessage({ type: MessageType.CLOSE }));
+    });
+    return [flight];
+  };
+  // One that does not meter them.
+  Object.assign(server.peer(), { meter: { take: () => true } });
+  client.request('launch', ['x'], MINUTE);
+  network.run(10 * SECOND);
+  expect(hellos).toBeGreaterThan(20);
+  expect(hellos).toBeLessThan(16 + 10 * 8);
 });
 
 test('an address where nobody was seen gets three times what came from there, to the byte', () => {
