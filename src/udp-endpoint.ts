@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { CommandRunner } from './command-runner.ts';
 import { builtinCommands } from './commands/index.ts';
 import type { KeyPair, PublicKey } from './crypto/keys.ts';
-import { UdpToolError } from './errors.ts';
+import { errorForPeer, UdpToolError } from './errors.ts';
 import { FairTurns } from './fair-turns.ts';
 import { DEFAULT_RELAY_BYTES_PER_SECOND } from './p2p/constants.ts';
 import { MEET } from './p2p/introduction.ts';
@@ -44,6 +44,11 @@ import type { StreamSubject } from './wire/stream-messages.ts';
 import { type SeenDatagram, Wiretap } from './wiretap.ts';
 import type { WorkerSeat } from './workers/worker-seat.ts';
 
+/** Its requests are not executed any more, and take no place among those that are. */
+const REMOVED: CommandResult = {
+  ok: false,
+  error: errorForPeer('busy', 'This peer was removed before its request was executed.'),
+};
 /** For a name to be looked up, where other ways to the peer may be tried. */
 const LOOK_UP_MS = 2_000;
 
@@ -486,9 +491,15 @@ export class UdpEndpoint implements AsyncDisposable {
 
   #execute({ peer, command, args }: Call, done: (result: CommandResult) => void): void {
     const caller = this.#byPeer.get(peer);
-    if (caller === undefined) return; // removed
+    if (caller === undefined) {
+      done(REMOVED);
+      return;
+    }
     this.#turns.run(peer, () => {
-      if (this.#byPeer.get(peer) !== caller) return; // removed meanwhile
+      if (this.#byPeer.get(peer) !== caller) {
+        done(REMOVED);
+        return;
+      }
       this.#runner.run(command, args, caller, (result, later) => {
         done(result);
         // A command that answers at once has its answer sent together with the others of this turn.

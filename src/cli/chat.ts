@@ -52,7 +52,10 @@ export function addChat(program: Command): void {
       const endpointOptions = {
         keyPair,
         peers,
-        commands: [...builtinCommands, ...messageCommands({ store: messages })],
+        commands: [
+          ...builtinCommands,
+          ...messageCommands({ store: messages, onTrouble: (text) => chat.say(text) }),
+        ],
         onRequest: (log: { readonly peer: string }) => {
           if (log.peer === chosen.name) chat.heard();
         },
@@ -154,6 +157,11 @@ class Chat {
     this.#silence.unref();
   }
 
+  /** Beside what is being typed. */
+  say(text: string): void {
+    this.#print(() => note(text));
+  }
+
   #interrupt(): void {
     process.exitCode = EXIT.INTERRUPTED;
     this.#stop.abort();
@@ -165,14 +173,14 @@ class Chat {
       const message = await this.#messages.queue(this.#peer.publicKey, text);
       this.#waiting.add(message.id);
       await this.#remember('to', message);
-      if (this.#isHere === false) this.#say(`(kept until "${this.#peer.name}" is there)`);
+      if (this.#isHere === false) this.say(`(kept until "${this.#peer.name}" is there)`);
       this.#lookWhatIsDelivered(); // it may have been fetched already
     } catch (error) {
       if (!(error instanceof UdpToolError) || !OF_THE_TEXT.includes(error.code)) {
         this.#fail(error);
         return;
       }
-      this.#say(error.message);
+      this.say(error.message);
       process.exitCode = EXIT.FAILED;
     }
   }
@@ -184,7 +192,7 @@ class Chat {
       if (fate === 'waiting' || !this.#waiting.delete(id)) continue;
       const isDelivered = fate === 'gone';
       if (this.#options.json) json({ event: isDelivered ? 'delivered' : 'discarded', id });
-      else if (this.#terminal) this.#say(forPeople.dim(isDelivered ? '✓ delivered' : '(thrown away)'));
+      else if (this.#terminal) this.say(forPeople.dim(isDelivered ? '✓ delivered' : '(thrown away)'));
     }
     if (this.#waiting.size === 0) this.#onSettled();
   }
@@ -210,7 +218,7 @@ class Chat {
       return;
     }
     const why = 'its udp-tool is older, or "peer allow" lacks mail there';
-    this.#say(`"${this.#peer.name}" has no mail for this machine: ${why}.`);
+    this.say(`"${this.#peer.name}" has no mail for this machine: ${why}.`);
   }
 
   /** Nothing goes on after that. */
@@ -224,7 +232,7 @@ class Chat {
     if (this.#isHere === isHere || this.#stop.signal.aborted) return;
     this.#isHere = isHere;
     if (this.#options.json) json({ event: 'presence', here: isHere });
-    else this.#say(forPeople.dim(`("${this.#peer.name}" is ${isHere ? 'here' : 'away'})`));
+    else this.say(forPeople.dim(`("${this.#peer.name}" is ${isHere ? 'here' : 'away'})`));
   }
 
   /** Waits a moment for what is on its way. */
@@ -249,10 +257,6 @@ class Chat {
       const message = cause instanceof Error ? cause.message : String(cause);
       throw new UdpToolError('failed', `The history cannot be written: ${message}`, { cause });
     }
-  }
-
-  #say(text: string): void {
-    this.#print(() => note(text));
   }
 
   #print(print: () => void): void {

@@ -90,16 +90,16 @@ async function gui(options: GuiCliOptions): Promise<void> {
 }
 
 function tellRunning(
-  at: readonly string[],
+  addresses: readonly string[],
   isPortTaken: boolean,
   { port, json: asJson }: GuiCliOptions,
 ): void {
-  if (asJson) json({ event: 'listening', at, portTaken: isPortTaken });
+  if (asJson) json({ event: 'listening', addresses, portTaken: isPortTaken });
   else if (isPortTaken)
     note(
-      `Another udp-tool has port ${port} and answers peers; from here you can ask, on ${at.join(' and ')}.`,
+      `Another udp-tool has port ${port} and answers peers; from here you can ask, on ${addresses.join(' and ')}.`,
     );
-  else note(`Answers peers on ${at.join(' and ')}.`);
+  else note(`Answers peers on ${addresses.join(' and ')}.`);
 }
 
 function minutes(text: string): number {

@@ -94,7 +94,11 @@ export class Machine implements AsyncDisposable {
     const onDrop = new Listeners<[Drop]>();
     const ours = [
       ...builtinCommands,
-      ...messageCommands({ store: messages, onMessage: ({ from }) => onMessage.tell(from) }),
+      ...messageCommands({
+        store: messages,
+        onMessage: ({ from }) => onMessage.tell(from),
+        onTrouble: options.onTrouble,
+      }),
     ];
     const commands = await options.withOwnCommands(ours);
     const { endpoint, isPortTaken } = await openEndpoint(

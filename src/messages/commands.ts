@@ -116,16 +116,25 @@ const ITS_AFFAIR: readonly ErrorCode[] = ['busy', 'spool-full'];
 
 /** Of each peer one `mail` waits at a time: it has an inbox, and one more would be a second watcher of the same folder. */
 class Waiters {
-  readonly #byPeer = new Map<string, AbortController>();
+  readonly #byPeer = new Map<
+    string,
+    { readonly controller: AbortController; readonly timer: NodeJS.Timeout }
+  >();
 
   /** A signal that aborts after so many seconds, or when the peer asks anew. */
   next(peer: PublicKey, seconds: number): AbortSignal {
     const key = peer.toString();
-    this.#byPeer.get(key)?.abort();
+    const before = this.#byPeer.get(key);
+    clearTimeout(before?.timer);
+    before?.controller.abort();
     const controller = new AbortController();
-    this.#byPeer.set(key, controller);
-    if (seconds === 0) controller.abort();
-    else setTimeout(() => controller.abort(), seconds * 1000).unref();
+    if (seconds === 0) {
+      controller.abort();
+      this.#byPeer.delete(key);
+    } else {
+      const timer = setTimeout(() => controller.abort(), seconds * 1000).unref();
+      this.#byPeer.set(key, { controller, timer });
+    }
     return controller.signal;
   }
 }

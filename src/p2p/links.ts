@@ -18,9 +18,13 @@ export interface LinkEnd {
 interface Link {
   readonly ends: readonly [LinkEnd, LinkEnd];
   usedAt: number;
+}
+
+/** Of what is relayed, that of two peers, over however many links. */
+interface Share {
+  usedAt: number;
   /** Bytes that may go at once. */
   credit: number;
-  creditedAt: number;
 }
 
 export interface LinksOptions {
@@ -47,6 +51,8 @@ export class Links {
   };
   readonly #endpoint: Endpoint;
   readonly #links = new Map<number, Link>();
+  /** By {@link pairOf}. */
+  readonly #shares = new Map<string, Share>();
   #nextNumber: number;
 
   constructor({ endpoint, random, bytesPerSecond }: LinksOptions) {
@@ -69,7 +75,7 @@ export class Links {
       if (ofPeer.length >= MAX_LINKS_PER_PEER) this.#closeIdlest(ofPeer);
     }
     if (this.#links.size >= MAX_LINKS) this.#closeIdlest([...this.#links]);
-    this.#links.set(number, { ends, usedAt: now, credit: 0, creditedAt: Number.NEGATIVE_INFINITY });
+    this.#links.set(number, { ends, usedAt: now });
   }
 
   /** Takes a RELAY of a peer, and hands it to the other end of its link. */
@@ -78,6 +84,7 @@ export class Links {
     const other = link === undefined ? null : otherEnd(link, session);
     if (link === undefined || other === null) return;
     const to = this.sessionOf(other, now);
+    if (to !== null) link.usedAt = now;
     if (to === null || !this.#mayCarry(link, datagram.length, now)) {
       this.traffic.dropped++;
       return;
@@ -113,19 +120,26 @@ export class Links {
     for (const [number, { usedAt }] of this.#links) {
       if (usedAt + LINK_IDLE_MS <= now) this.#links.delete(number);
     }
+    for (const [pair, { usedAt }] of this.#shares) {
+      if (usedAt + LINK_IDLE_MS <= now) this.#shares.delete(pair);
+    }
   }
 
-  /** A token bucket whose rate is the link's share: of one link, all; of several that are in use, as much for each. */
-  #mayCarry(link: Link, bytes: number, now: number): boolean {
-    link.usedAt = now;
+  /** A token bucket whose rate is the share of two peers: of the only ones, all; of several, as much for each. */
+  #mayCarry({ ends }: Link, bytes: number, now: number): boolean {
+    const pair = pairOf(ends);
+    let share = this.#shares.get(pair);
+    if (share === undefined)
+      this.#shares.set(pair, (share = { usedAt: Number.NEGATIVE_INFINITY, credit: 0 }));
+    const elapsed = now - share.usedAt;
+    share.usedAt = now;
     let active = 0;
-    for (const { usedAt } of this.#links.values()) if (now - usedAt < LINK_ACTIVE_MS) active++;
-    const share = this.bytesPerSecond / active / 1000;
-    const burst = Math.max(share * RELAY_BURST_MS, bytes);
-    link.credit = Math.min(burst, link.credit + (now - link.creditedAt) * share);
-    link.creditedAt = now;
-    if (link.credit < bytes) return false;
-    link.credit -= bytes;
+    for (const { usedAt } of this.#shares.values()) if (now - usedAt < LINK_ACTIVE_MS) active++;
+    const rate = this.bytesPerSecond / active / 1000;
+    const burst = Math.max(rate * RELAY_BURST_MS, bytes);
+    share.credit = Math.min(burst, share.credit + elapsed * rate);
+    if (share.credit < bytes) return false;
+    share.credit -= bytes;
     return true;
   }
 
@@ -133,6 +147,10 @@ export class Links {
     const [idlest] = links.sort(([, a], [, b]) => a.usedAt - b.usedAt);
     if (idlest !== undefined) this.#links.delete(idlest[0]);
   }
+}
+
+function pairOf([a, b]: Link['ends']): string {
+  return [a.peer.index, b.peer.index].sort().join();
 }
 
 function otherEnd({ ends: [a, b] }: Link, { peer, instance }: ResponderSession): LinkEnd | null {

@@ -26,6 +26,9 @@ export const MAX_RUNNING_PER_PEER = 1024;
 export const FORGET_INTERVAL_MS = 1_000;
 /** Bytes of answers kept for one peer in case they have to be sent again. */
 export const MAX_KEPT_ANSWER_BYTES = 4 * 1024 * 1024;
+/** What one peer gets of answers once more. What is beyond is lost as on the wire. */
+export const REPEATED_BYTES_PER_SECOND = 4 * 1024 * 1024;
+export const REPEATED_BYTES_AT_ONCE = 1024 * 1024;
 /** A request that comes again within so many ms of its answer is a copy, not a question. */
 export const REPEAT_INTERVAL_MS = 25;
 /**

@@ -5,6 +5,7 @@ import type { Address } from '../session/address.ts';
 import type { Endpoint } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
 import type { ResponderSession, Session } from '../session/session.ts';
+import { TokenBucket } from '../session/token-bucket.ts';
 import type { CborValue } from '../wire/cbor.ts';
 import {
   encodeMessage,
@@ -25,6 +26,8 @@ import {
   MAX_LANES_PER_PEER,
   MAX_RUNNING_PER_PEER,
   REPEAT_INTERVAL_MS,
+  REPEATED_BYTES_AT_ONCE,
+  REPEATED_BYTES_PER_SECOND,
   REQUEST_WINDOW,
 } from './constants.ts';
 import { IdWindow } from './id-window.ts';
@@ -57,9 +60,8 @@ export interface RequestServerOptions {
 interface Entry extends Answered {
   readonly id: number;
   running: boolean;
-  /** Where the answer goes: where its request last came from. */
-  session: ResponderSession;
-  from: Address;
+  /** Where the answer goes, once there is one: where its request last came from. */
+  waiting: { readonly session: ResponderSession; readonly from: Address } | null;
   answeredAt: number;
   /** Nobody can ask for it any more: its answer need not be kept. */
   forgotten: boolean;
@@ -85,6 +87,8 @@ interface PeerRecord {
   readonly instances: Map<bigint, Instance>;
   lanes: number;
   readonly answers: KeptAnswers;
+  /** Bytes of answers that it gets once more: a MORE of a few bytes asks for 65,536. */
+  readonly repeats: TokenBucket;
   running: number;
 }
 
@@ -177,22 +181,24 @@ export class RequestServer {
       id: request.id,
       answer: null,
       running: false,
-      session,
-      from,
+      waiting: { session, from },
       answeredAt: now,
       forgotten: false,
     };
     this.#remember(record, lane, entry);
-    this.#execute(record, request, entry);
+    this.#execute(record, request, entry, session);
   }
 
-  #execute(record: PeerRecord, request: Request, entry: Entry): void {
+  #execute(record: PeerRecord, request: Request, entry: Entry, session: ResponderSession): void {
     const { endpoint, execute, onRequest } = this.#options;
-    const { peer } = entry.session;
+    const { peer } = session;
     const finish = (result: CommandResult): void => {
       const messages = encodeResult(request, result);
       if (!entry.forgotten) record.answers.keep(entry, messages);
-      for (const message of messages) endpoint.send(entry.session, message, entry.from);
+      const { waiting } = entry;
+      if (waiting !== null)
+        for (const message of messages) endpoint.send(waiting.session, message, waiting.from);
+      entry.waiting = null;
       onRequest?.(peer, request.command, result);
     };
     const refuse = (error: UdpToolError): void => finish({ ok: false, error });
@@ -219,7 +225,7 @@ export class RequestServer {
     }
     record.running++;
     entry.running = true;
-    execute({ peer, command, args, session: entry.session }, (result) => {
+    execute({ peer, command, args, session }, (result) => {
       if (!entry.running) return; // a command has one outcome
       record.running--;
       entry.running = false;
@@ -247,14 +253,17 @@ export class RequestServer {
     now: number,
     have?: Uint8Array,
   ): void {
-    entry.session = session;
-    entry.from = from;
+    if (entry.running) entry.waiting = { session, from };
     if (now - entry.answeredAt < REPEAT_INTERVAL_MS) return;
+    const messages = entry.running
+      ? [encodeMessage({ type: MessageType.PENDING, ...refOf(request) })]
+      : entry.answer === null
+        ? [errorMessage(request, 'outcome-unknown', FORGOTTEN)]
+        : remaining(entry.answer, have);
+    const bytes = messages.reduce((sum, { length }) => sum + length, 0);
+    if (!this.#recordOf(session.peer).repeats.take(now, bytes)) return; // the peer asks again
     entry.answeredAt = now;
-    const send = (message: Uint8Array): void => this.#options.endpoint.send(session, message, from);
-    if (entry.running) send(encodeMessage({ type: MessageType.PENDING, ...refOf(request) }));
-    else if (entry.answer === null) send(errorMessage(request, 'outcome-unknown', FORGOTTEN));
-    else for (const message of remaining(entry.answer, have)) send(message);
+    for (const message of messages) this.#options.endpoint.send(session, message, from);
   }
 
   #instanceOf({ peer, instance }: ResponderSession): Instance | undefined {
@@ -269,6 +278,7 @@ export class RequestServer {
         instances: new Map(),
         lanes: 0,
         answers: new KeptAnswers(MAX_KEPT_ANSWER_BYTES),
+        repeats: new TokenBucket(REPEATED_BYTES_PER_SECOND, REPEATED_BYTES_AT_ONCE),
         running: 0,
       };
       this.#records.set(key, record);

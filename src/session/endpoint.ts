@@ -5,9 +5,8 @@
  * Put in: `receive`, `send`, `timeout`, each with the time in milliseconds of a monotonic clock. Take out: events
  * from `takeEvents`, datagrams from `drain`, and from `nextTimeout` when to call `timeout`.
  */
-import { equalBytes, idAt } from '../bytes.ts';
+import { idAt } from '../bytes.ts';
 import type { KeyPair, PresharedKey, PublicKey } from '../crypto/keys.ts';
-import { UdpToolError } from '../errors.ts';
 import {
   counterOf,
   DatagramType,
@@ -38,7 +37,8 @@ import {
   RETRY_BYTES,
 } from './handshake-datagrams.ts';
 import { Initiator } from './initiator.ts';
-import { Peer } from './peer.ts';
+import type { Peer } from './peer.ts';
+import { PeerTable } from './peer-table.ts';
 import { Responder } from './responder.ts';
 import { Sender } from './sender.ts';
 import type { InitiatorSession, ResponderSession, Session } from './session.ts';
@@ -90,28 +90,34 @@ export interface EndpointGroup {
   readonly onStray: (owner: number, datagram: Uint8Array, from: Address) => boolean;
 }
 
+/** A datagram that came. */
+interface Arrival {
+  readonly datagram: Uint8Array;
+  readonly from: Address;
+  readonly now: number;
+  /** To whose other endpoints it may be handed on. */
+  readonly group: EndpointGroup | undefined;
+}
+
 export class Endpoint {
   readonly boot: Uint8Array;
   /** Datagrams dropped, by reason. */
   readonly drops: Record<DropReason, number>;
-  readonly #own: KeyPair;
   readonly #random: (length: number) => Uint8Array;
   readonly #group: EndpointGroup | undefined;
   readonly #initiator: Initiator;
   readonly #responder: Responder;
-  readonly #peers = new Map<number, Peer>();
-  readonly #peersByTag = new Map<bigint, Peer>();
+  readonly #peers: PeerTable;
   readonly #sessions = new Map<bigint, Session>();
   readonly #sender: Sender;
   readonly #tap: Tap | undefined;
   /** Of the datagram that is being received, where somebody looks. */
   #opened: Contents | undefined;
   #events: EndpointEvent[] = [];
-  #nextPeerIndex = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
   constructor(options: EndpointOptions) {
-    this.#own = options.keyPair;
+    this.#peers = new PeerTable(options.keyPair);
     this.#random = options.random;
     this.#group = options.group;
     this.#tap = options.tap;
@@ -137,8 +143,8 @@ export class Endpoint {
       own: options.keyPair,
       boot: this.boot,
       random: options.random,
-      peerByTag: (tag) => this.#peersByTag.get(tag),
-      peerByIndex: (index) => this.#peers.get(index),
+      peerByTag: (tag) => this.#peers.byTag(tag),
+      peerByIndex: (index) => this.#peers.byIndex(index),
       idTaken: (id) => this.#sessions.has(id),
       admits: options.admits ?? (() => true),
       ...(options.group && { ids: options.group.ids }),
@@ -158,26 +164,12 @@ export class Endpoint {
 
   /** @throws UdpToolError `bad-key` for our own key, one of low order, or one that is there already. */
   addPeer(publicKey: PublicKey, psk: PresharedKey | null = null): Peer {
-    for (const other of this.#peers.values()) {
-      if (other.publicKey.equals(publicKey)) {
-        throw new UdpToolError('bad-key', 'Two peers have the same public key.', {
-          hint: 'Remove one of them: a key names one machine.',
-        });
-      }
-    }
-    const peer = new Peer(this.#nextPeerIndex, this.#own, publicKey, psk);
-    const tag = idAt(peer.keys.incoming.tag);
-    if (this.#peersByTag.has(tag)) throw new UdpToolError('bad-key', 'Two peers have the same tag.');
-    this.#nextPeerIndex++;
-    this.#peers.set(peer.index, peer);
-    this.#peersByTag.set(tag, peer);
-    return peer;
+    return this.#peers.add(publicKey, psk);
   }
 
   /** Trusts the peer no longer: its sessions end at once. */
   removePeer(peer: Peer): void {
-    this.#peers.delete(peer.index);
-    this.#peersByTag.delete(idAt(peer.keys.incoming.tag));
+    this.#peers.remove(peer);
     this.#initiator.abandonAll(peer);
     this.#responder.forget(peer);
     for (const session of this.#sessions.values()) if (session.peer === peer) this.#drop(session, false);
@@ -185,7 +177,7 @@ export class Endpoint {
   }
 
   trusts(peer: Peer): boolean {
-    return this.#peers.get(peer.index) === peer;
+    return this.#peers.has(peer);
   }
 
   setAddresses(peer: Peer, addresses: readonly Address[]): void {
@@ -241,17 +233,16 @@ export class Endpoint {
   }
 
   get peers(): Iterable<Peer> {
-    return this.#peers.values();
+    return this.#peers;
   }
 
   /** The peer that we trust by that key. */
   peerWith(publicKey: Uint8Array): Peer | undefined {
-    for (const peer of this.#peers.values()) if (equalBytes(peer.publicKey.bytes, publicKey)) return peer;
-    return undefined;
+    return this.#peers.byKey(publicKey);
   }
 
   peerAt(index: number): Peer | undefined {
-    return this.#peers.get(index);
+    return this.#peers.byIndex(index);
   }
 
   /** Queues an encoded message; `to` is where its answer is awaited, for a responder's session. */
@@ -291,11 +282,10 @@ export class Endpoint {
         this.send(session, goodbye);
     }
     const transmits = this.drain(now);
-    for (const peer of this.#peers.values()) this.#initiator.abandonAll(peer);
+    for (const peer of this.#peers) this.#initiator.abandonAll(peer);
     for (const session of this.#sessions.values()) this.#drop(session, false);
-    for (const peer of this.#peers.values()) peer.wipe();
+    for (const peer of this.#peers) peer.wipe();
     this.#peers.clear();
-    this.#peersByTag.clear();
     this.#responder.close();
     return transmits;
   }
@@ -322,39 +312,27 @@ export class Endpoint {
    * @returns why it was dropped, or null
    */
   receive(datagram: Uint8Array, from: Address, now: number): DropReason | null {
-    return this.#take(datagram, from, now, this.#group);
+    return this.#take({ datagram, from, now, group: this.#group });
   }
 
   /** Takes what another endpoint of the group got for this one: it goes no further. */
   receiveHandedOn(datagram: Uint8Array, from: Address, now: number): DropReason | null {
-    return this.#take(datagram, from, now, undefined);
+    return this.#take({ datagram, from, now, group: undefined });
   }
 
-  #take(
-    datagram: Uint8Array,
-    from: Address,
-    now: number,
-    group: EndpointGroup | undefined,
-  ): DropReason | null {
-    const dropped = this.#tap?.isOpen
-      ? this.#receiveSeen(this.#tap, datagram, from, now, group)
-      : this.#receive(datagram, from, now, group);
+  #take(arrival: Arrival): DropReason | null {
+    const dropped = this.#tap?.isOpen ? this.#receiveSeen(this.#tap, arrival) : this.#receive(arrival);
     if (dropped !== null) this.drops[dropped]++;
     return dropped;
   }
 
-  #receiveSeen(
-    tap: Tap,
-    datagram: Uint8Array,
-    from: Address,
-    now: number,
-    group: EndpointGroup | undefined,
-  ): DropReason | null {
+  #receiveSeen(tap: Tap, arrival: Arrival): DropReason | null {
+    const { datagram, from } = arrival;
     // Both before anything is done with it: its bytes may change, and an answered HELLO is forgotten.
     const start = startOf(datagram);
     const claimed = this.#claimedBy(datagram);
     this.#opened = undefined;
-    const dropped = this.#receive(datagram, from, now, group);
+    const dropped = this.#receive(arrival);
     const contents = this.#opened ?? (claimed && contentsOf(claimed, []));
     this.#opened = undefined;
     tap.received({
@@ -371,7 +349,7 @@ export class Endpoint {
   #claimedBy(datagram: Uint8Array): Peer | undefined {
     switch (datagram[0]) {
       case DatagramType.HELLO:
-        return this.#peersByTag.get(receiverOf(datagram));
+        return this.#peers.byTag(receiverOf(datagram));
       case DatagramType.RETRY:
       case DatagramType.CHALLENGE:
         return this.#initiator.peerOf(datagram);
@@ -380,12 +358,8 @@ export class Endpoint {
     }
   }
 
-  #receive(
-    datagram: Uint8Array,
-    from: Address,
-    now: number,
-    group: EndpointGroup | undefined,
-  ): DropReason | null {
+  #receive(arrival: Arrival): DropReason | null {
+    const { datagram, from, now } = arrival;
     this.#responder.expire(now);
     if (from.port === 0) return 'bad-source';
     if (datagram.length < MIN_DATA_BYTES) return 'too-short';
@@ -393,7 +367,7 @@ export class Endpoint {
     if (datagram.length > (isBulk ? MAX_BULK_DATAGRAM_BYTES : MAX_DATAGRAM_BYTES)) return 'too-long';
     switch (datagram[0]) {
       case DatagramType.HELLO:
-        return datagram.length === HELLO_BYTES ? this.#receiveHello(datagram, from, now) : 'bad-length';
+        return datagram.length === HELLO_BYTES ? this.#receiveHello(arrival) : 'bad-length';
       case DatagramType.RETRY:
         return datagram.length === RETRY_BYTES ? this.#initiator.retry(datagram, now) : 'bad-length';
       case DatagramType.CHALLENGE:
@@ -401,29 +375,23 @@ export class Endpoint {
           ? this.#initiator.challenge(datagram, from, now)
           : 'bad-length';
       case DatagramType.OPEN:
-        return datagram.length >= MIN_OPEN_BYTES
-          ? this.#receiveOpen(datagram, from, now, group)
-          : 'bad-length';
+        return datagram.length >= MIN_OPEN_BYTES ? this.#receiveOpen(arrival) : 'bad-length';
       case DatagramType.DATA:
-        return this.#receiveData(datagram, from, now, group);
+        return this.#receiveData(arrival);
       default:
         return 'unknown-type';
     }
   }
 
-  #receiveHello(datagram: Uint8Array, from: Address, now: number): DropReason | null {
+  #receiveHello({ datagram, from, now }: Arrival): DropReason | null {
     const answer = this.#responder.hello(datagram, from, now);
     if (typeof answer === 'string') return answer;
     this.#sender.push(answer, from, this.#claimedBy(datagram));
     return null;
   }
 
-  #receiveOpen(
-    datagram: Uint8Array,
-    from: Address,
-    now: number,
-    group: EndpointGroup | undefined,
-  ): DropReason | null {
+  #receiveOpen(arrival: Arrival): DropReason | null {
+    const { datagram, from, now, group } = arrival;
     const counter = counterOf(datagram);
     if (counter === null) return 'bad-header';
     const id = receiverOf(datagram);
@@ -431,7 +399,7 @@ export class Endpoint {
     if (live !== undefined) {
       // Its cookie and first box are ignored: the replay window of the session judges.
       return live.role === 'responder'
-        ? this.#receiveFrom(live, datagram, OPEN_BOX_OFFSET, counter, from, now)
+        ? this.#receiveFrom(live, OPEN_BOX_OFFSET, counter, arrival)
         : 'unknown-session';
     }
     if (group !== undefined) {
@@ -444,7 +412,7 @@ export class Endpoint {
     const { peer } = session;
     this.#addSession(session, now);
     peer.inbound.add(session);
-    const reason = this.#receiveFirst(session, datagram, counter, from, now);
+    const reason = this.#receiveFirst(session, counter, arrival);
     if (reason !== null) {
       this.#drop(session, false);
       return reason;
@@ -453,12 +421,8 @@ export class Endpoint {
     return null;
   }
 
-  #receiveData(
-    datagram: Uint8Array,
-    from: Address,
-    now: number,
-    group: EndpointGroup | undefined,
-  ): DropReason | null {
+  #receiveData(arrival: Arrival): DropReason | null {
+    const { datagram, from, group } = arrival;
     const counter = counterOf(datagram);
     if (counter === null) return 'bad-header';
     const id = receiverOf(datagram);
@@ -467,38 +431,25 @@ export class Endpoint {
       const handedOn = group !== undefined && handOn(group, group.ids.ownerOf(id), datagram, from);
       return handedOn ? null : 'unknown-session';
     }
-    return this.#receiveFrom(session, datagram, HEADER_BYTES, counter, from, now);
+    return this.#receiveFrom(session, HEADER_BYTES, counter, arrival);
   }
 
   /** The OPEN that begins a session must say first which client it is of. */
-  #receiveFirst(
-    session: ResponderSession,
-    datagram: Uint8Array,
-    counter: number,
-    from: Address,
-    now: number,
-  ): DropReason | null {
-    const received = session.receive(datagram, OPEN_BOX_OFFSET, counter, now);
+  #receiveFirst(session: ResponderSession, counter: number, arrival: Arrival): DropReason | null {
+    const received = session.receive(arrival.datagram, OPEN_BOX_OFFSET, counter, arrival.now);
     if (!received.ok) return received.reason;
     const [first] = received.messages;
     if (first?.type !== MessageType.INSTANCE) return 'bad-envelope';
     session.instance = idAt(first.instance);
     this.#events.push({ type: 'opened', session });
-    this.#handleAll(session, received, counter, datagram.length, from, now);
+    this.#handleAll(session, received, counter, arrival);
     return null;
   }
 
-  #receiveFrom(
-    session: Session,
-    datagram: Uint8Array,
-    boxOffset: number,
-    counter: number,
-    from: Address,
-    now: number,
-  ): DropReason | null {
-    const received = session.receive(datagram, boxOffset, counter, now);
+  #receiveFrom(session: Session, boxOffset: number, counter: number, arrival: Arrival): DropReason | null {
+    const received = session.receive(arrival.datagram, boxOffset, counter, arrival.now);
     if (!received.ok) return received.reason;
-    this.#handleAll(session, received, counter, datagram.length, from, now);
+    this.#handleAll(session, received, counter, arrival);
     return null;
   }
 
@@ -506,9 +457,7 @@ export class Endpoint {
     session: Session,
     { messages, newest }: { messages: readonly Message[]; newest: boolean },
     counter: number,
-    length: number,
-    from: Address,
-    now: number,
+    { datagram, from, now }: Arrival,
   ): void {
     if (this.#tap?.isOpen) this.#opened = contentsOf(session.peer, messages);
     if (session.role === 'initiator') {
@@ -518,7 +467,7 @@ export class Endpoint {
         this.#events.push({ type: 'confirmed', session });
         if (isFirstToSendOn) this.#events.push({ type: 'ready', session });
       }
-    } else if (session.paths.received(from, length, newest, now)) {
+    } else if (session.paths.received(from, datagram.length, newest, now)) {
       this.#challengePath(session, from, now);
     }
     const isToAck = messages.some(elicitsAck);

@@ -3,6 +3,7 @@ import type { KeyPair } from '../crypto/keys.ts';
 import { receiverOf } from '../wire/header.ts';
 import { type Address, sameAddress } from './address.ts';
 import {
+  HANDSHAKES_PER_SECOND,
   HELLO_LIFETIME_MS,
   MAX_ADDRESSES_PER_PEER,
   MAX_FOUND_ADDRESSES,
@@ -57,7 +58,8 @@ export class Initiator {
   /** Starts a handshake, unless one is under way. */
   start(peer: Peer, now: number, token: Uint8Array | null = null): void {
     if (peer.handshake !== null || peer.addresses.length === 0 || !this.#options.trusts(peer)) return;
-    const handshake = new Handshake(peer, token, now, this.#options.random);
+    const startsAt = peer.starts.take(now) ? now : now + 1_000 / HANDSHAKES_PER_SECOND;
+    const handshake = new Handshake(peer, token, startsAt, this.#options.random);
     peer.handshake = handshake;
     this.#begin(handshake, now);
   }
@@ -94,7 +96,7 @@ export class Initiator {
 
   #begin(handshake: Handshake, now: number): void {
     this.#handshakes.set(handshake.id, handshake);
-    this.#try(handshake, now);
+    if (handshake.startedAt <= now) this.#try(handshake, now);
   }
 
   #abandon(handshake: Handshake): void {

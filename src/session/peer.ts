@@ -33,6 +33,8 @@ export class Peer {
   openFailed = false;
   /** HELLOs are sent until then. */
   wantedUntil = 0;
+  /** Handshakes that begin, as often as a responder answers them: one that says CLOSE at once would have others follow at once. */
+  readonly starts = new TokenBucket(HANDSHAKES_PER_SECOND, HANDSHAKE_BURST);
   /** CHALLENGEs accepted: picks the address where their source does not. */
   challenges = 0;
 

@@ -50,13 +50,13 @@ describe.concurrent('gui', () => {
     const pi = await lab.machine('pi');
     await mac.trust(pi);
     const program = start(mac, '--inbox', `${mac.home}/in`);
-    const { at } = await program.event('listening');
+    const { addresses } = await program.event('listening');
     await linkOf(program);
     const keyPair = await pi.store.loadKeyPair();
     await using endpoint = await createEndpoint({
       keyPair,
       ip: LOOPBACK,
-      peers: [{ name: 'mac', publicKey: await mac.publicKey(), at: String((at as string[])[0]) }],
+      peers: [{ name: 'mac', publicKey: await mac.publicKey(), at: String((addresses as string[])[0]) }],
     });
     expect((await endpoint.peer('mac').request('lucky', [3, 3])).value).toBe(3);
     expect((await program.stop()).code).toBe(0);

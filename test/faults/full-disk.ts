@@ -149,6 +149,25 @@ async function atReceiver(scene: Scene, { begin, end, says }: Trouble): Promise<
   scene.expect('the file is the same', there.equals(content));
 }
 
+/** Of a page that is open. */
+async function atPage(scene: Scene, { begin, end, says }: Trouble): Promise<void> {
+  const { mac, pi, macDisk } = scene;
+  const gui = mac.start(`gui --json --no-lan --port 0 --host ${LOOPBACK}`);
+  const { addresses } = await gui.event('listening');
+  await pi.store.changePeer('mac', (entry) => ({ ...entry, at: String((addresses as string[])[0]) }));
+  await scene.works('msg', pi.run('msg before'));
+  await begin(macDisk);
+  scene.fails('msg', await pi.run('msg meanwhile'), /Kept for "mac"/, 3);
+  scene.fails('msg', await pi.run('msg meanwhile too'), /Kept for "mac"/, 3);
+  const said = gui.output.stderr.split('\n').filter((line) => says.test(line));
+  scene.expect('the page says once why it keeps no messages', said.length === 1, gui.output.stderr);
+  await end(macDisk);
+  await scene.works('msg', pi.run('msg after'));
+  const left = await scene.texts(pi, 'outbox');
+  scene.expect('nothing waits any longer', left.length === 0, left);
+  await gui.stop();
+}
+
 /** A folder that is to be made there. */
 async function withoutFolder(scene: Scene, { begin, end, says }: Trouble): Promise<void> {
   const { mac, macDisk } = scene;
@@ -248,8 +267,8 @@ const READ_ONLY: Omit<Trouble, 'acts'> = {
 };
 const TROUBLES: readonly Trouble[] = [
   // A folder takes no block of such a disk, and a shell opens no log on one that is read-only.
-  { ...FULL, acts: [atSender, atReceiver, atLog, whileFetching, whilePairing] },
-  { ...READ_ONLY, acts: [atSender, atReceiver, withoutFolder, whilePairing] },
+  { ...FULL, acts: [atSender, atReceiver, atPage, atLog, whileFetching, whilePairing] },
+  { ...READ_ONLY, acts: [atSender, atReceiver, atPage, withoutFolder, whilePairing] },
 ];
 /** Each act once: what they do takes most of the time. */
 export const FEW_TROUBLES: readonly Trouble[] = [

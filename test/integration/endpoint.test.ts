@@ -225,6 +225,38 @@ describe('failures', () => {
     await expect(client.peer('server').request(command, args)).rejects.toMatchObject({ code });
   });
 
+  test('a peer that is removed while its requests wait for their turn, and added again, gets an outcome for each', async () => {
+    let begin = (): void => {};
+    const begun = new Promise<void>((done) => (begin = done));
+    const slow = defineCommand({
+      name: 'slow',
+      summary: 'Takes all of a turn',
+      args: [],
+      idempotent: true,
+      run: () => {
+        begin();
+        for (const until = performance.now() + 5; performance.now() < until; );
+        return null;
+      },
+    });
+    await using server = await startServer([slow]);
+    await using client = await startClient(portOf(server));
+    const outcomes = Array.from({ length: 100 }, () =>
+      client
+        .peer('server')
+        .request('slow', [], { timeoutMs: 30_000 })
+        .then(
+          () => 'ok',
+          ({ code }) => code,
+        ),
+    );
+    await begun;
+    server.peer('client').remove();
+    server.addPeer({ name: 'client', publicKey: keys.client.publicKey });
+    const seen = new Set(await Promise.all(outcomes));
+    expect([...seen].sort()).toEqual(['busy', 'ok']);
+  });
+
   test('a peer without an address, an unknown peer, our own key, the same key twice', async () => {
     await using server = await startServer([echo]);
     await expect(server.peer('client').request('echo')).rejects.toMatchObject({ code: 'no-address' });

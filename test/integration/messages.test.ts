@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   Courier,
   defineCommand,
@@ -199,6 +199,25 @@ describe('messages', () => {
     await using mac = await startClient(portOf(pi));
     await expect(fetchMail(mac.peer('server'), here, 0, {})).rejects.toMatchObject({ code: 'failed' });
     expect((await here.unread()).length).toBe(2);
+  });
+
+  test('are waited for once a peer, however often it asks', async () => {
+    await using folder = await TemporaryFolder.make();
+    const { there } = await stores(folder);
+    const mail = messageCommands({ store: there }).find(({ name }) => name === 'mail');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { signal } = new AbortController();
+      const peer = { name: 'mac', publicKey: client };
+      const asked = Array.from({ length: 100 }, () =>
+        mail?.run({ args: { wait: 30 }, peer, signal, commands: [] } as never),
+      );
+      expect(vi.getTimerCount()).toBe(1);
+      vi.advanceTimersByTime(30_000);
+      expect(new Set(await Promise.all(asked))).toEqual(new Set([null]));
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('of no time that there is are refused, and nothing of this disk is told', async () => {

@@ -24,7 +24,7 @@ import {
   secretsOfAgreement,
   secretsOfPair,
 } from '../support/known-session.ts';
-import { KNOWN_RANDOM, Memory, NO_MEMORY, type Run } from '../support/memory.ts';
+import { DUMPS_CORE, KNOWN_RANDOM, Memory, NO_CORES, NO_MEMORY, type Run } from '../support/memory.ts';
 import { enterPage } from '../support/page-session.ts';
 
 /** Small, so that the collector moves what lives as often as in a process that has run for long. */
@@ -35,6 +35,11 @@ const CHILD = new URL('../support/memory-child.mjs', import.meta.url).pathname;
 function start(machine: Machine, ...args: readonly string[]): Program {
   const { env } = KNOWN_RANDOM;
   return machine.startFile({ env }, process.execPath, YOUNG_HEAP, ...KNOWN_RANDOM.args, ...args);
+}
+
+async function portOf(server: Program): Promise<number> {
+  const { addresses } = await server.event('listening');
+  return Number(/:(\d+)$/.exec(String((addresses as string[])[0]))?.[1]);
 }
 
 /** Looks until it is so; the test's own time limit ends it. */
@@ -86,8 +91,7 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
       psk: await pi.file('other-psk', otherPsk),
     });
     const server = start(pi, MAIN, 'serve', '--json', '--port', '0', '--host', LOOPBACK, '--no-lan');
-    const { addresses } = await server.event('listening');
-    const port = Number(/:(\d+)$/.exec(String((addresses as string[])[0]))?.[1]);
+    const port = await portOf(server);
 
     const ended = await KnownSession.open(macKeys, piKeys.public, port, psk);
     ended.close();
@@ -267,6 +271,60 @@ describe.skipIf(NO_MEMORY !== undefined)('in the memory of a process', () => {
       async () => Memory.of(child.pid),
     );
     await child.stop();
+  });
+});
+
+describe.skipIf(NO_CORES !== undefined)('in a core file', () => {
+  test('is of "serve" what is in use, and nothing of what is over', async () => {
+    await using lab = await Lab.open();
+    const [pi, mac] = [await lab.machine('pi'), await lab.machine('mac')];
+    const [piKeys, macKeys] = [await keysOf(pi), await keysOf(mac)];
+    const psk = random(32);
+    await pi.store.addPeer({
+      name: 'mac',
+      publicKey: await mac.publicKey(),
+      psk: await pi.file('psk', `${hex(psk)}\n`),
+    });
+    pi.launcher = DUMPS_CORE;
+    const server = start(pi, MAIN, 'serve', '--json', '--port', '0', '--host', LOOPBACK, '--no-lan');
+    const port = await portOf(server);
+    const ended = await KnownSession.open(macKeys, piKeys.public, port, psk);
+    ended.close();
+    const lives = await KnownSession.open(macKeys, piKeys.public, port, psk);
+
+    expect(await server.stop('SIGABRT')).toMatchObject({ signal: 'SIGABRT' });
+    const core = Memory.ofCore(pi.home);
+    expect(core.size).toBeGreaterThan(10_000_000);
+    expect(core.formsOf(piKeys.secret)).toEqual({ bytes: 1 });
+    expect(core.formsOf(psk)).toEqual({});
+    expect(core.holds(lives.secrets)).toEqual(['c2s', 's2c', 'se']);
+    expect(core.holds(ended.secrets)).toEqual(['se']);
+    expect(lengths(core.drawn())).toEqual([32, 32]);
+    lives.close();
+  });
+
+  test('is of a client nothing, once it has closed and wiped its key', async () => {
+    await using lab = await Lab.open();
+    const [pi, mac] = [await lab.machine('pi'), await lab.machine('mac')];
+    const [piKeys, macKeys] = [await keysOf(pi), await keysOf(mac)];
+    const { server, port } = await pi.serve();
+    await pi.trust(mac);
+    await server.event('peers');
+    await mac.trust(pi);
+    mac.launcher = DUMPS_CORE;
+    const child = start(mac, CHILD, mac.keys, `${port}`);
+    await child.event('ready');
+    for (const line of ['ask', 'close', 'wipe']) {
+      child.write(`${line}\n`);
+      await child.event(line);
+    }
+    await child.stop('SIGABRT');
+    const core = Memory.ofCore(mac.home);
+    expect(core.size).toBeGreaterThan(10_000_000);
+    expect(core.formsOf(macKeys.secret)).toEqual({});
+    expect(core.holds(secretsOfPair(pairKeys(macKeys, piKeys.public, 'initiator'), 'outgoing'))).toEqual([]);
+    expect(core.drawn()).toEqual([]);
+    await server.stop();
   });
 });
 

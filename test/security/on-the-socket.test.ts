@@ -46,7 +46,7 @@ describe('replays', () => {
     await server.close();
   });
 
-  test('a HELLO again gets at most its own length, and changes nothing', async () => {
+  test('a HELLO again gets at most its own length, and neither begins nor ends anything', async () => {
     const clock = new SkewedClock();
     await using server = await startServer([echo], { clock });
     await using relay = await Relay.open(portOf(server));

@@ -15,6 +15,9 @@ const OUT = join(ROOT, 'node_modules/.cache/udp-tool-bundles');
  * @typedef {{ file: string, from: string, to: string }} Mutation
  */
 
+/** The bundle goes without the file that was to be changed. */
+export class NotUsed extends Error {}
+
 /** What it makes of each file, by path: the same is bundled again and again. */
 const changed = new Map();
 
@@ -25,8 +28,11 @@ const changed = new Map();
  * @param {Readonly<Record<string, string>>} instead the file that is imported in the place of another, which only that
  *   file itself still imports
  */
-export function load(entry, change, mutation = null, instead = {}) {
-  return loadWith(entry, [replacing(instead), changing(change, mutation)]);
+export async function load(entry, change, mutation = null, instead = {}) {
+  const mutated = new Set();
+  const bundle = await loadWith(entry, [replacing(instead), changing(change, mutation, mutated)]);
+  if (mutation !== null && !mutated.has(mutation)) throw new NotUsed(`${mutation.file} is not used`);
+  return bundle;
 }
 
 /**
@@ -73,15 +79,15 @@ function replacing(instead) {
 /**
  * @param {(javascript: string) => string} change
  * @param {Mutation | null} mutation
+ * @param {Set<Mutation>} mutated gets it
  */
-function changing(change, mutation) {
+function changing(change, mutation, mutated) {
   if (!changed.has(change)) changed.set(change, new Map());
   const known = changed.get(change);
   return {
     name: 'change',
     /** @param {import('esbuild').PluginBuild} building */
-    setup({ onLoad, onEnd }) {
-      let mutated = mutation === null;
+    setup({ onLoad }) {
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         if (!path.startsWith(SRC)) return undefined;
         if (mutation === null || relative(ROOT, path) !== mutation.file) {
@@ -92,12 +98,9 @@ function changing(change, mutation) {
         const source = await readFile(path, 'utf8');
         if (source.split(mutation.from).length !== 2)
           throw new Error(`not once in ${mutation.file}: ${mutation.from}`);
-        mutated = true;
+        mutated.add(mutation);
         const wrong = source.replace(mutation.from, () => mutation.to);
         return { contents: change(await javascriptOf(wrong)), loader: 'js' };
-      });
-      onEnd(() => {
-        if (!mutated) throw new Error(`${mutation?.file} is not used`);
       });
     },
   };

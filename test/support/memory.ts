@@ -1,11 +1,26 @@
 /** The memory of a process of ours, as a thief of it would have it: Linux shows it to its parent. */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bech32m } from '@scure/base';
 import { knownByte } from './known-random.mjs';
 
 /** Why no memory can be read here; undefined where it can. */
 export const NO_MEMORY: string | undefined = process.platform === 'linux' ? undefined : 'there is no /proc';
+
+/** What a program is started by that is to leave a core file in its folder where it is aborted. */
+export const DUMPS_CORE = ['sh', '-c', 'ulimit -c unlimited; exec "$@"', 'sh'];
+
+/** Why there are no core files here, as core(5) says; undefined where there are. */
+export const NO_CORES: string | undefined = NO_MEMORY ?? whyNoCores();
+
+function whyNoCores(): string | undefined {
+  const pattern = readFileSync('/proc/sys/kernel/core_pattern', 'utf8').trim();
+  if (pattern !== 'core') return `core files go to "${pattern}"`;
+  const { status } = spawnSync(DUMPS_CORE[0] as string, [...DUMPS_CORE.slice(1), 'true']);
+  return status === 0 ? undefined : 'their size is limited';
+}
 
 /** What `node` is started with, and the environment: then {@link Memory.drawn} finds what it drew. */
 export const KNOWN_RANDOM = {
@@ -48,6 +63,13 @@ export class Memory {
       closeSync(pagemap);
       process.kill(pid, 'SIGCONT');
     }
+  }
+
+  /** As the system wrote it to a folder when a process of ours was aborted there. */
+  static ofCore(folder: string): Memory {
+    const cores = readdirSync(folder).filter((name) => /^core(\.\d+)?$/.test(name));
+    if (cores.length !== 1) throw new Error(`There are ${cores.length} core files.`);
+    return new Memory([readFileSync(join(folder, cores[0] as string))]);
   }
 
   get size(): number {

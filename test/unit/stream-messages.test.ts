@@ -140,6 +140,14 @@ describe('the short way to decode a piece', () => {
     ['two messages', concat(Uint8Array.of(0x82), encodeStop(1), encodeStop(2), Uint8Array.of(0x80))],
     ['no mark of the end', Uint8Array.of(0x81, 0x84, 0x0e, 0, 0, 0x41, 7)],
     ['a length that is not in its shortest form', Uint8Array.of(0x81, 0x84, 0x0e, 0, 0, 0x58, 1, 7, 0x80)],
+    ...[
+      [0x18, 23],
+      [0x19, 0, 255],
+      [0x1a, 0, 0, 255, 255],
+    ].map((offset): [string, Uint8Array] => [
+      `an offset that is ${offset}, and so not in its shortest form,`,
+      Uint8Array.of(0x81, 0x84, 0x0e, 0, ...offset, 0x41, 7, 0x80),
+    ]),
     ['a length beyond the end', Uint8Array.of(0x81, 0x84, 0x0e, 0, 0, 0x58, 200, 7, 0x80)],
     ['half a head', Uint8Array.of(0x81, 0x84, 0x0e, 0x19)],
     ['nothing', new Uint8Array(0)],

@@ -1,0 +1,141 @@
+/** The limits of PROTOCOL §5, §6 and §12, to the last one. */
+import { describe, expect, test } from 'vitest';
+import { encodeMessage, MessageType } from '../../src/wire/messages.ts';
+import { blob, echo, launch } from '../support/commands.ts';
+import { type Flight, pair, VirtualNetwork } from '../support/virtual-network.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HELLO = 1;
+const OPEN = 4;
+
+describe('what a server remembers', () => {
+  test('a peer has 1,024 lanes in all its instances together', () => {
+    const network = new VirtualNetwork(1, { delayMs: 1 });
+    const executed: string[] = [];
+    const { client } = pair(network, {
+      commands: [echo],
+      onExecute: (_command, { what }) => executed.push(String(what)),
+    });
+    for (const lanes of [256, 256, 256, 256, 1]) {
+      client.restart();
+      client.request('echo', ['x'], MINUTE);
+      network.run(SECOND);
+      const [session] = client.machine.endpoint.sessionsTo(client.peer(), network.now);
+      if (session === undefined) throw new Error('there is a session');
+      for (let lane = 1; lane < lanes; lane++) {
+        const request = {
+          type: MessageType.REQUEST,
+          lane,
+          id: 1,
+          boot: session.boot,
+          command: 'echo',
+          args: ['x'],
+        };
+        client.machine.endpoint.send(session, encodeMessage(request));
+        network.run(1);
+      }
+      network.run(SECOND);
+    }
+    expect(executed).toHaveLength(1024);
+  });
+
+  test('a peer has 1,024 instances, until they are forgotten', () => {
+    const network = new VirtualNetwork(1, { delayMs: 1 });
+    const { client, server } = pair(network, { commands: [echo] });
+    // Slow enough for the rate of handshakes, and fast enough that none is forgotten yet.
+    for (let i = 0; i < 1024; i++) {
+      client.restart();
+      client.request('echo', ['x']);
+      network.run(300);
+    }
+    client.restart();
+    const oneMore = client.request('echo', ['x']);
+    network.run(10 * SECOND);
+    expect(oneMore.outcome).toMatchObject({ ok: false });
+    expect(server.machine.endpoint.drops['peer-full']).toBeGreaterThan(0);
+    network.run(12 * MINUTE);
+    const later = client.request('echo', ['x']);
+    network.run(SECOND);
+    expect(later.outcome).toMatchObject({ ok: true });
+  });
+});
+
+test('answers are sent once more at a rate, however many a peer asks for', () => {
+  const network = new VirtualNetwork(1, { delayMs: 1 });
+  const { client, server } = pair(network, { commands: [blob] });
+  for (let i = 0; i < 60; i++) client.request('blob', [65_000], MINUTE);
+  network.run(20 * SECOND);
+  const [session] = client.machine.endpoint.sessionsTo(client.peer(), network.now);
+  if (session === undefined) throw new Error('there is a session');
+  let bytes = 0;
+  network.intercept = (flight: Flight) => {
+    if (flight.from.ip !== server.address.ip) return [flight];
+    bytes += flight.datagram.length;
+    return [];
+  };
+  for (let round = 0; round < 60; round++) {
+    for (let id = 1; id <= 60; id++) {
+      const more = { type: MessageType.MORE, lane: 0, id, have: new Uint8Array(8) };
+      client.machine.endpoint.send(session, encodeMessage(more));
+    }
+    network.run(30);
+  }
+  expect(bytes).toBeGreaterThan(2 * 2 ** 20);
+  expect(bytes).toBeLessThan(10 * 2 ** 20);
+});
+
+test('a server that says CLOSE to each session has handshakes follow at the rate at which they are answered', () => {
+  const network = new VirtualNetwork(1, { delayMs: 0.2 });
+  const { client, server } = pair(network, { commands: [launch], executionMs: () => 10 * MINUTE });
+  let hellos = 0;
+  network.intercept = (flight: Flight) => {
+    if (flight.datagram[0] === HELLO) hellos++;
+    if (flight.datagram[0] !== OPEN) return [flight];
+    network.at(network.now + 1, () => {
+      for (const session of server.peer().inbound)
+        server.machine.endpoint.send(session, encodeMessage({ type: MessageType.CLOSE }));
+    });
+    return [flight];
+  };
+  // One that does not meter them.
+  Object.assign(server.peer(), { meter: { take: () => true } });
+  client.request('launch', ['x'], MINUTE);
+  network.run(10 * SECOND);
+  expect(hellos).toBeGreaterThan(20);
+  expect(hellos).toBeLessThan(16 + 10 * 8);
+});
+
+test('an address where nobody was seen gets three times what came from there, to the byte', () => {
+  for (let length = 0; length < 2_000; length += 50) {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [blob] });
+    client.request('blob', [0]);
+    network.run(SECOND);
+    client.address = { ip: '203.0.113.9', port: 53 };
+    const bytes = { from: 0, to: 0 };
+    network.intercept = (flight: Flight) => {
+      const isTo = flight.from.ip === server.address.ip;
+      if (!isTo && bytes.from > 0) return [];
+      bytes[isTo ? 'to' : 'from'] += flight.datagram.length;
+      return isTo ? [] : [flight];
+    };
+    client.request('blob', [length]);
+    network.run(5 * SECOND);
+    expect(bytes.to).toBeGreaterThan(0);
+    expect(bytes.to, `answers of ${length} bytes`).toBeLessThanOrEqual(3 * bytes.from);
+  }
+});
+
+test('an endpoint that closed knows nobody', () => {
+  const network = new VirtualNetwork(1, { delayMs: 1 });
+  network.record = true;
+  const { client, server } = pair(network, { commands: [echo] });
+  client.request('echo', ['x']);
+  network.run(SECOND);
+  const [hello] = network.sent as [Flight];
+  expect(hello.datagram[0]).toBe(HELLO);
+  server.machine.close(network.now);
+  expect([...server.machine.endpoint.peers]).toEqual([]);
+  expect(server.machine.endpoint.receive(hello.datagram, client.address, network.now)).toBe('unknown-tag');
+});
