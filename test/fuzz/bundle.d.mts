@@ -8,4 +8,4 @@ export interface Run {
   readonly fuzz: (options: FuzzOptions) => Promise<FuzzResult>;
 }
 
-export function load(mutation?: Mutation | null): Promise<Run>;
+export function load(mutation?: Mutation | null, file?: string): Promise<Run>;

@@ -26,9 +26,11 @@ globalThis.udpToolFuzz ??= {
 /**
  * Bundles run.ts with the instrumented library, and loads it.
  * @param {import('../support/bundle.mjs').Mutation | null} mutation
+ * @param {string | undefined} file of targets/, for its targets alone: that is sooner there
  */
-export function load(mutation = null) {
-  return bundle('fuzz/run.ts', instrument, mutation, ERRORS_ALONE);
+export function load(mutation = null, file) {
+  const instead = file === undefined ? {} : { 'test/fuzz/targets/index.ts': `test/fuzz/targets/${file}` };
+  return bundle('fuzz/run.ts', instrument, mutation, { ...ERRORS_ALONE, ...instead });
 }
 
 /** @param {string} code JavaScript */

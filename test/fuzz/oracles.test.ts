@@ -348,9 +348,21 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
   },
 ];
 
+/** Of targets/, where it is not the name of the target. */
+const FILES: Readonly<Record<string, string>> = {
+  offers: 'files',
+  manifest: 'files',
+  introductions: 'p2p',
+  announcement: 'p2p',
+  'pairing-datagrams': 'handshake',
+  addresses: 'keys',
+  'peer-book': 'keys',
+  watched: 'watching',
+};
+
 describe('a fault', () => {
   test.each(FAULTS)('of $target: $fault', async ({ target: name, ...mutation }) => {
-    const { targets, fuzz } = await load(mutation);
+    const { targets, fuzz } = await load(mutation, `${FILES[name] ?? name}.ts`);
     const target = targets.find((one) => one.name === name);
     if (target === undefined) throw new Error(`There is no target ${name}.`);
     const { failure } = await fuzz({ target, seed: SEED, corpus: [], seconds: MAX_SECONDS, shortens: false });
