@@ -75,7 +75,7 @@ export class Download {
       try {
         return new Download(offer, partial, target, await openContent(offer, partial, signal));
       } catch (error) {
-        await partial.close();
+        await (partial.isNew ? partial.remove() : partial.close());
         throw error;
       }
     });

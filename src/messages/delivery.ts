@@ -5,7 +5,7 @@ import { UdpToolError } from '../errors.ts';
 import type { RemotePeer, RequestOptions } from '../remote-peer.ts';
 import type { CborValue } from '../wire/cbor.ts';
 import { partsOf } from './commands.ts';
-import { isTime, MESSAGE_ID, type Message } from './message.ts';
+import { isText, isTime, MESSAGE_ID, type Message } from './message.ts';
 import { MAX_WAITING, type MessageStore } from './message-store.ts';
 
 /** What a peer is to us here. */
@@ -129,7 +129,8 @@ function readMail(peer: Correspondent, value: CborValue): Message {
     !MESSAGE_ID.test(id) ||
     typeof at !== 'number' ||
     !isTime(at) ||
-    typeof text !== 'string'
+    typeof text !== 'string' ||
+    !isText(text)
   ) {
     throw new UdpToolError('failed', `"${peer.name}" keeps a message that makes no sense.`);
   }

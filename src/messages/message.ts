@@ -33,6 +33,16 @@ export function checkText(text: string): void {
   }
 }
 
+/** Whether a message may hold that. */
+export function isText(text: string): boolean {
+  try {
+    checkText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether that can be shown as a time. */
 export function isTime(at: number): boolean {
   return !Number.isNaN(new Date(at).getTime());

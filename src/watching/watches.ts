@@ -177,7 +177,8 @@ class Watch {
    */
   poll(upTo: number, beyond: readonly number[]): CborValue | Promise<CborValue> {
     this.#forgotten.refresh();
-    if (this.#running !== null && !this.#isAllowed()) this.end(); // or it would wait on for what it may not give
+    // It would wait on for what it may not give, or give what was made before.
+    if ((this.#running !== null || this.#unsent.length > 0) && !this.#isAllowed()) this.end();
     if (this.#ended) return encodeItem({ type: 'gone' });
     const newest = Math.max(upTo, ...beyond);
     for (const [seq, item] of this.#unacknowledged) {

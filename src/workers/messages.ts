@@ -86,7 +86,7 @@ function readStray({ owner, datagram, from }: Record<string, unknown>): Stray | 
 function readAddress(value: unknown): Address | null {
   if (!isRecord(value)) return null;
   const { ip, port } = value;
-  return typeof ip === 'string' && isNatural(port) ? { ip, port } : null;
+  return typeof ip === 'string' && isNatural(port) && port <= 65_535 ? { ip, port } : null;
 }
 
 /** Those with which an endpoint may fail to start. */

@@ -63,6 +63,19 @@ test('what somebody begins to push who is not let in leaves nothing behind', asy
   expect(await readdir(folder.path)).toEqual([]);
 });
 
+test('nor does what no disk has room for', async () => {
+  await using folder = await TemporaryFolder.make();
+  const { push, failed } = receiver(folder.path);
+  const peer = peerThat(async () => ({ ok: false, reason: 'lost' }));
+  const offer: Offer = {
+    ...{ kind: 'file', name: 'gift', size: Number.MAX_SAFE_INTEGER, files: 1 },
+    ...{ id: new Uint8Array(32).fill(7), mtimeMs: 0, isExecutable: false },
+  };
+  expect(await push(peer, offer)).toBe('failed');
+  expect(failed).toEqual(['disk-full']);
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
 test('and takes nothing away that was there before', async () => {
   await using folder = await TemporaryFolder.make();
   const partial = join(folder.path, `.udp-tool-partial-${'07'.repeat(32)}`);

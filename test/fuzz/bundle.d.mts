@@ -5,7 +5,7 @@ import type { Target } from './target.ts';
 /** What run.ts gives. */
 export interface Run {
   readonly targets: readonly Target[];
-  readonly fuzz: (options: FuzzOptions) => FuzzResult;
+  readonly fuzz: (options: FuzzOptions) => Promise<FuzzResult>;
 }
 
 export function load(mutation?: Mutation | null): Promise<Run>;

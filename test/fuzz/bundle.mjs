@@ -10,6 +10,9 @@ const ARRAYS = /^(?:Array|ArrayBuffer|(?:Big)?(?:Ui|I)nt\d+Array|Float\d+Array)$
 /** More than there are branches in src/, some of it several times. */
 const MAX_COUNTERS = 1 << 15;
 
+/** What gui/ takes of the library is this, and the rest of it is not fuzzed by way of gui/. */
+const ERRORS_ALONE = { 'src/index.ts': 'src/errors.ts' };
+
 globalThis.udpToolFuzz ??= {
   edges: new Uint32Array(MAX_COUNTERS),
   used: 0,
@@ -25,7 +28,7 @@ globalThis.udpToolFuzz ??= {
  * @param {import('../support/bundle.mjs').Mutation | null} mutation
  */
 export function load(mutation = null) {
-  return bundle('fuzz/run.ts', instrument, mutation);
+  return bundle('fuzz/run.ts', instrument, mutation, ERRORS_ALONE);
 }
 
 /** @param {string} code JavaScript */

@@ -24,12 +24,12 @@ export async function readCorpus(name) {
  * Those of the inputs that find something new when the shortest go first.
  * @param {string} name of the target
  * @param {readonly Uint8Array[]} inputs
- * @param {(inputs: readonly Uint8Array[]) => readonly Uint8Array[]} minimised gives those that find something new, in order
+ * @param {(inputs: readonly Uint8Array[]) => Promise<readonly Uint8Array[]>} minimised gives those that find something new, in order
  */
 export async function writeCorpus(name, inputs, minimised) {
   const sorted = [...inputs].sort((a, b) => a.length - b.length || Buffer.compare(a, b));
   let bytes = 0;
-  const texts = minimised(sorted)
+  const texts = (await minimised(sorted))
     .slice(0, MAX_INPUTS)
     .filter((input) => (bytes += input.length) <= MAX_BYTES)
     .map((input) => Buffer.from(input).toString('hex'));

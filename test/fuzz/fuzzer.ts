@@ -65,40 +65,40 @@ export class Fuzzer {
     this.#seen = new Uint32Array(counters.edges.length);
   }
 
-  fuzz(options: Omit<FuzzOptions, 'target' | 'seed'>): FuzzResult {
+  async fuzz(options: Omit<FuzzOptions, 'target' | 'seed'>): Promise<FuzzResult> {
     const { corpus, runs = Number.POSITIVE_INFINITY, seconds, shortens = true } = options;
-    const ended = (failure: Failure | null): FuzzResult => ({
+    const ended = async (failure: Failure | null): Promise<FuzzResult> => ({
       runs: this.#runs,
       features: this.#features,
       kept: this.#kept,
-      failure: failure && shortens ? this.#shortened(failure) : failure,
+      failure: failure && shortens ? await this.#shortened(failure) : failure,
     });
     const deadline = seconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000;
     for (const input of [...corpus, ...this.#target.seeds()]) {
-      const failure = this.#try(input);
+      const failure = await this.#try(input);
       if (failure !== null) return ended(failure);
     }
     if (this.#kept.length === 0) this.#kept.push(new Uint8Array());
     while (this.#runs < runs && performance.now() < deadline) {
-      const failure = this.#try(this.#next());
+      const failure = await this.#try(this.#next());
       if (failure !== null) return ended(failure);
     }
     return ended(null);
   }
 
-  #try(input: Uint8Array): Failure | null {
+  async #try(input: Uint8Array): Promise<Failure | null> {
     this.#runs++;
-    const failure = this.#run(input);
+    const failure = await this.#run(input);
     if (failure === null && this.#isNew()) this.#kept.push(input);
     return failure;
   }
 
-  #run(input: Uint8Array): Failure | null {
+  async #run(input: Uint8Array): Promise<Failure | null> {
     const edges = this.#counters.edges.subarray(0, this.#counters.used);
     edges.fill(0);
     this.#counters.allocatedBytes = 0;
     try {
-      this.#target.run(input.slice());
+      await this.#target.run(input.slice());
       this.#within('work', this.#target.work, sumOf(edges), input);
       this.#within('memory', this.#target.memory, this.#counters.allocatedBytes, input);
       return null;
@@ -128,13 +128,13 @@ export class Fuzzer {
   }
 
   /** A failing input without what it fails without, and how that fails. */
-  #shortened(failure: Failure): Failure {
+  async #shortened(failure: Failure): Promise<Failure> {
     let shortest = failure;
     let tries = 0;
     for (let size = failure.input.length >> 1; size > 0; size >>= 1) {
       for (let at = 0; at + size <= shortest.input.length && tries < MAX_SHORTENING; tries++) {
         const { input } = shortest;
-        const shorter = this.#run(concat(input.subarray(0, at), input.subarray(at + size)).slice());
+        const shorter = await this.#run(concat(input.subarray(0, at), input.subarray(at + size)).slice());
         if (shorter === null) at += size;
         else shortest = shorter;
       }

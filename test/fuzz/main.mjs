@@ -32,7 +32,7 @@ for (const target of targets) {
   if (positionals.length > 0 && !positionals.includes(target.name)) continue;
   const corpus = await readCorpus(target.name);
   const begun = performance.now();
-  const { runs, features, kept, failure } = fuzz({ target, seed, corpus, seconds });
+  const { runs, features, kept, failure } = await fuzz({ target, seed, corpus, seconds });
   const perSecond = Math.round(runs / ((performance.now() - begun) / 1000));
   console.log(
     `${target.name}: seed ${seed}, ${runs} inputs, ${perSecond} a second, ${features} features, ${kept.length} kept`,
@@ -43,8 +43,8 @@ for (const target of targets) {
       `FAILED with ${Buffer.from(failure.input).toString('hex') || '(nothing)'}\n${failure.error?.stack}`,
     );
   } else if (values.keep) {
-    const minimised = (inputs) =>
-      fuzz({ target: { ...target, seeds: () => [] }, seed, corpus: inputs, runs: 0 }).kept;
+    const minimised = async (inputs) =>
+      (await fuzz({ target: { ...target, seeds: () => [] }, seed, corpus: inputs, runs: 0 })).kept;
     await writeCorpus(target.name, kept, minimised);
   }
 }

@@ -4,7 +4,7 @@ import { targets } from './targets/index.ts';
 
 export { targets };
 
-export function fuzz({ target, seed, ...rest }: FuzzOptions): FuzzResult {
+export function fuzz({ target, seed, ...rest }: FuzzOptions): Promise<FuzzResult> {
   const counters = (globalThis as unknown as { udpToolFuzz: Counters }).udpToolFuzz;
   return new Fuzzer(target, seed, counters).fuzz(rest);
 }

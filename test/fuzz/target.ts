@@ -16,8 +16,8 @@ export interface Target {
    */
   readonly work: Bound;
   readonly memory: Bound;
-  /** Throws where something is not as it should be. */
-  readonly run: (input: Uint8Array) => void;
+  /** Throws where something is not as it should be, at once or later. */
+  readonly run: (input: Uint8Array) => void | Promise<void>;
 }
 
 export interface Bound {

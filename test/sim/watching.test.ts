@@ -5,7 +5,7 @@ import { type Command, defineCommand, generateKeyPair, UdpToolError } from '../.
 import { RemotePeer } from '../../src/remote-peer.ts';
 import { parseArguments } from '../../src/rpc/command.ts';
 import { random } from '../../src/transport/random.ts';
-import { FORGOTTEN_AFTER_MS, HEARTBEAT_MS, NEXT } from '../../src/watching/polls.ts';
+import { FORGOTTEN_AFTER_MS, HEARTBEAT_MS, NEXT, WATCH } from '../../src/watching/polls.ts';
 import { type WatchEvent, watch } from '../../src/watching/watch.ts';
 import { MAX_WATCHES_PER_PEER } from '../../src/watching/watches.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
@@ -479,6 +479,24 @@ describe('the watched side', () => {
     expect(await settled(next)).toMatchObject({
       value: { type: 'error', error: { code: 'unknown-command' } },
     });
+  });
+
+  test('tells nothing after it was taken away that was made before, when nobody waited', async () => {
+    let finish = (_value: number): void => {};
+    const slow = defineCommand({
+      name: 'slow',
+      summary: '',
+      idempotent: true,
+      run: () => new Promise<number>((done) => (finish = done)),
+    });
+    const requests = new Requests([slow]);
+    const patience = { timeoutMs: 60_000, signal: new AbortController().signal };
+    const { value: id } = await settled(requests.ask(WATCH, [0, 'slow', []], patience));
+    expect(await settled(requests.ask(NEXT, [id, 0, []], patience))).toEqual({ value: [] });
+    finish(42);
+    await vi.advanceTimersByTimeAsync(100);
+    requests.mac.permissions = { allow: ['other'], deny: [] };
+    expect(await settled(requests.ask(NEXT, [id, 0, []], patience))).toEqual({ value: null });
   });
 
   test('bounds what still runs of what nobody watches any more', async () => {

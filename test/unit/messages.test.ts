@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { generateKeyPair, MAX_TEXT_BYTES, type Message, MessageStore } from '../../src/index.ts';
 import { PART_BYTES, partsOf } from '../../src/messages/commands.ts';
+import { fetchMail } from '../../src/messages/delivery.ts';
 import { MAX_WAITING, MAX_WAITING_BYTES } from '../../src/messages/message-store.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -223,5 +224,21 @@ describe('the inbox', () => {
     }
     await expect(store.receive(messageOf(pi, 'one more'))).rejects.toMatchObject({ code: 'spool-full' });
     expect(await store.receive(messageOf(mac, 'of another'))).toBe('new');
+  });
+});
+
+describe('mail', () => {
+  test.each([
+    ['empty', ''],
+    ['with a byte order mark', 'hel\ufefflo'],
+    ['too long', 'x'.repeat(MAX_TEXT_BYTES + 1)],
+  ])('that is no message is not taken: %s', async (_what, text) => {
+    await using folder = await TemporaryFolder.make();
+    const store = new MessageStore(folder.path, own);
+    const value = { id: 'a'.repeat(32), at: 0, text };
+    const request = async () => ({ value, roundTripMs: 1, tries: 1 });
+    const peer = { name: 'pi', publicKey: pi, request };
+    await expect(fetchMail(peer, store, 0, {})).rejects.toMatchObject({ code: 'failed' });
+    expect(await store.unread()).toEqual([]);
   });
 });
