@@ -18,8 +18,8 @@ import {
   type Roles,
 } from '../../src/session/key-schedule.ts';
 import { DatagramType, HEADER_BYTES } from '../../src/wire/header.ts';
+import type { Host, Sent } from './host.ts';
 import { keysBetween } from './thief.ts';
-import type { Host, Sent } from './world.ts';
 
 const KEY_BYTES = 32;
 const LABEL_SESSION = Buffer.from('udp-tool/1 session');

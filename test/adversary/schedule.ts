@@ -1,9 +1,10 @@
 /** One schedule: the attacker has the wire for a while, then lets go; and at the end he gets all that is left. */
 import { Attacker } from './attacker.ts';
+import type { Host } from './host.ts';
 import { ledger } from './ledger/ledger.ts';
 import { violated } from './properties.ts';
 import { readable } from './reader.ts';
-import { type Host, World } from './world.ts';
+import { World } from './world.ts';
 
 const MIN_STEPS = 10;
 const MAX_STEPS = 70;
