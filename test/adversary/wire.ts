@@ -60,6 +60,12 @@ export const KEY_PAIRS: readonly KeyPair[] = [1, 2, 3, 4].map((seed) =>
   keyPairFromSecret(SecretKey.generate(new Prng(seed).bytes)),
 );
 
+/** What became of a request. */
+export interface Asked {
+  settledAt: number | null;
+  ok: boolean;
+}
+
 export abstract class Wire {
   now = 1_000;
   readonly prng: Prng;
@@ -141,9 +147,9 @@ export abstract class Wire {
     of: Host,
     command: CommandName,
     timeoutMs: number,
-  ): { settledAt: number | null; ok: boolean } {
+    result: Asked = { settledAt: null, ok: false },
+  ): Asked {
     const job = `${by.name} ${++this.#jobs}`;
-    const result: { settledAt: number | null; ok: boolean } = { settledAt: null, ok: false };
     this.requests.asked(job, by.name, of.name, command === 'launch');
     this.acting(by, () =>
       by.requests.client.request(
@@ -198,15 +204,15 @@ export abstract class Wire {
       sent.by === to ||
       (recipient !== undefined && recipient !== to) ||
       (!isNews && datagram[0] !== DatagramType.HELLO);
-    const before = mustNotMatter ? this.stateOf(to) : 0;
-    const bytes = sameAddress(from, VICTIM) ? datagram.length : 0;
+    const before = mustNotMatter ? this.stateOf(to, from) : 0;
+    const bytes = from.ip === VICTIM.ip ? datagram.length : 0;
     this.#fromVictim += bytes;
     const reason = this.receive(to, datagram, from);
     if (reason !== null) this.#fromVictim -= bytes;
     if (mustNotMatter) {
       if (reason === null)
         violated('undisturbed', `${to.name} took ${describe(sent)}${isNews ? '' : ' again'}`);
-      this.#expectSame(to, before, describe(sent));
+      this.#expectSame(to, before, describe(sent), from);
       return;
     }
     if (reason === 'rate-limited' && this.now - sent.at > EPOCH_LIFE_MS)
@@ -227,10 +233,10 @@ export abstract class Wire {
       this.deliver(known, to, known.by.address);
       return;
     }
-    const before = this.stateOf(to);
+    const before = this.stateOf(to, from);
     if (this.receive(to, datagram, from) === null)
       violated('undisturbed', `${to.name} took a datagram of type ${datagram[0]} that nobody made`);
-    this.#expectSame(to, before, `a datagram of type ${datagram[0]} that nobody made`);
+    this.#expectSame(to, before, `a datagram of type ${datagram[0]} that nobody made`, from);
   }
 
   /** Lets so much time go by; nothing arrives. */
@@ -274,15 +280,15 @@ export abstract class Wire {
       }
       while (arriving[0] !== undefined && arriving[0].at <= this.now) {
         const { sent } = arriving.shift() as { sent: Sent };
-        const to = this.recipientOf(sent);
+        const to = this.#hostAt(sent);
         if (to !== undefined) this.deliver(sent, to, sent.by.address);
       }
     }
   }
 
-  /** Whom it was sent to; undefined where that shows only when it is opened, since it went to an address of the attacker's. */
-  recipientOf({ by, to }: Sent): Host | undefined {
-    return this.hosts.find((host) => host !== by && sameAddress(host.home, to));
+  /** For whom it is; undefined where that shows only when it is opened, since it went to an address of the attacker's. */
+  recipientOf(sent: Sent): Host | undefined {
+    return sent.of ?? this.#hostAt(sent);
   }
 
   /** Puts on the wire what a host has to send. */
@@ -293,28 +299,50 @@ export abstract class Wire {
     );
     for (const peer of host.peers.values()) {
       for (const { paths } of peer.inbound) {
-        if (paths.currentValidated && sameAddress(paths.current, VICTIM))
+        if (paths.currentValidated && paths.current.ip === VICTIM.ip)
           violated('no amplification', 'a session went to an address where nobody was');
       }
     }
   }
 
   #put(host: Host, transmits: readonly Transmit[]): void {
-    for (const { datagram, to } of transmits) {
-      if (datagram[0] === DatagramType.HELLO)
-        this.#hellos.set(keyOf(helloHash(datagram).subarray(0, 8)), host);
-      if (datagram[0] === DatagramType.CHALLENGE) this.#expectMetered(host, datagram);
-      if (sameAddress(to, VICTIM)) {
-        this.#toVictim += datagram.length;
-        if (this.#toVictim > 3 * this.#fromVictim)
-          violated('no amplification', `${this.#toVictim} bytes for ${this.#fromVictim} from there`);
-        continue;
-      }
-      const sent = { datagram: datagram.slice(), by: host, to, at: this.now };
-      this.known.set(keyOf(datagram), sent);
+    for (const transmit of transmits) {
+      this.noteHandshake(host, transmit.datagram);
+      if (!this.isSeen(host, transmit)) continue;
+      const sent = this.sentBy(host, transmit);
       this.sent.push(sent);
-      this.underway.push(sent);
+      if (this.carries(sent)) this.underway.push(sent);
     }
+  }
+
+  protected sentBy(host: Host, { datagram, to, contents }: Transmit): Sent {
+    const of = contents && this.hostOf(contents.peer.publicKey);
+    const sent = { datagram: datagram.slice(), by: host, to, of, at: this.now };
+    this.known.set(keyOf(datagram), sent);
+    return sent;
+  }
+
+  protected noteHandshake(host: Host, datagram: Uint8Array): void {
+    if (datagram[0] === DatagramType.HELLO) this.#hellos.set(keyOf(helloHash(datagram).subarray(0, 8)), host);
+    if (datagram[0] === DatagramType.CHALLENGE) this.#expectMetered(host, datagram);
+  }
+
+  /** Whether the attacker sees it. */
+  protected isSeen(_by: Host, { datagram, to }: Transmit): boolean {
+    if (to.ip !== VICTIM.ip) return true;
+    this.#toVictim += datagram.length;
+    if (this.#toVictim > 3 * this.#fromVictim)
+      violated('no amplification', `${this.#toVictim} bytes for ${this.#fromVictim} from there`);
+    return false;
+  }
+
+  /** Whether the wire leads there at all. */
+  protected carries(_sent: Sent): boolean {
+    return true;
+  }
+
+  #hostAt({ by, to }: Sent): Host | undefined {
+    return this.hosts.find((host) => host !== by && sameAddress(host.home, to));
   }
 
   #execute(
@@ -348,14 +376,20 @@ export abstract class Wire {
   }
 
   /** So that nothing is left that time alone would change. */
-  protected stateOf(host: Host): number {
+  protected stateOf(host: Host, from: Address): number {
     if (host.machine.nextTimeout() <= this.now) this.acting(host, () => host.machine.timeout(this.now));
     this.collect(host);
-    return digest(host.machine);
+    return digest(host.machine, this.leftOut(host, from));
   }
 
-  #expectSame(host: Host, before: number, what: string): void {
-    if (digest(host.machine) !== before) violated('undisturbed', `${what} changed the state of ${host.name}`);
+  /** What of a host's may change, whatever it is that comes from there. */
+  protected leftOut(_host: Host, _from: Address): ((value: object) => boolean) | null {
+    return null;
+  }
+
+  #expectSame(host: Host, before: number, what: string, from: Address): void {
+    if (digest(host.machine, this.leftOut(host, from)) !== before)
+      violated('undisturbed', `${what} changed the state of ${host.name}`);
   }
 
   #expectTaken(to: Host, datagram: Uint8Array, reason: string | null, what: string): void {
@@ -402,7 +436,7 @@ function describe({ datagram, by, to, at }: Sent): string {
   return `a datagram of type ${datagram[0]} with ${datagram.length} bytes that ${by.name} sent to ${to.ip} at ${at}`;
 }
 
-function keyOf(datagram: Uint8Array): string {
+export function keyOf(datagram: Uint8Array): string {
   return Buffer.from(datagram.buffer, datagram.byteOffset, datagram.length).toString('latin1');
 }
 
