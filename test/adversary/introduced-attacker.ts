@@ -7,7 +7,7 @@ import type { Host, Sent } from './host.ts';
 import { told } from './hostile-introducer.ts';
 import { type IntroducedWorld, UNUSABLE } from './introduced-world.ts';
 import { ELSEWHERE, VICTIM } from './wire.ts';
-import { WireAttacker } from './wire-attacker.ts';
+import { MINUTE, WireAttacker } from './wire-attacker.ts';
 
 const REQUEST_MS = 30_000;
 /** More than goes at once over any link. */
@@ -51,6 +51,8 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
     } else {
       this.attack(() => this.#openForVictim());
       this.attack(() => this.#flood());
+      if (prng.chance(0.2)) this.attack(() => this.#leaveForLong());
+      if (prng.chance(0.2)) this.attack(() => this.#holdRelayed());
       this.attack(() => this.#askAsMallory());
       this.attack(() => this.#acceptAsMallory());
       this.attack(() => this.#relayAsMallory());
@@ -92,7 +94,8 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       [carol, alice],
       [alice, bob],
     ] as const);
-    const what = this.pick(['launch', 'launch', 'echo', 'large', 'bytes'] as const);
+    // No stream with Bob: what a relay brings would be among what is acknowledged.
+    const what = this.pick(['launch', 'launch', 'echo', 'large', of === bob ? 'echo' : 'bytes'] as const);
     this.world.reachAndAsk(by, of, what, 1 + prng.below(REQUEST_MS));
   }
 
@@ -199,6 +202,39 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       }
       world.pass(100);
     }
+  }
+
+  /** Longer than a link lives; then what was found before is used again. */
+  #leaveForLong(): void {
+    const { world } = this;
+    world.reachAndAsk(world.alice, world.carol, 'echo', REQUEST_MS);
+    world.calm(5_000);
+    world.calm(3 * MINUTE + world.prng.below(3 * MINUTE));
+    world.reachAndAsk(world.alice, world.carol, 'echo', REQUEST_MS);
+    world.calm(1_000);
+  }
+
+  /** What a relay brings back is held until there is a direct way. */
+  #holdRelayed(): void {
+    const { world } = this;
+    const { alice, bob, carol } = world;
+    world.restart(alice);
+    const before = world.relayed.length;
+    world.reachAndAsk(alice, carol, 'echo', REQUEST_MS);
+    const held: Sent[] = [];
+    for (let round = 0; round < 150; round++) {
+      const isOpen = world.relayed
+        .slice(before)
+        .some(({ by, datagram }) => by === alice && datagram[0] === 4);
+      this.letAllThrough((sent) => {
+        if (!isOpen) return sent.by === bob || sent.of === bob;
+        if (sent.by === bob && sent.of === alice) held.push(sent);
+        return sent.by !== bob || sent.of !== alice;
+      });
+      if (alice.peers.get(carol)?.current?.isDirect) break;
+      world.pass(60);
+    }
+    for (const sent of held) world.deliver(sent, alice, bob.home);
   }
 
   /** Alice's own process has more to be relayed than is ever taken. */

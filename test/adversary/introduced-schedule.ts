@@ -1,6 +1,6 @@
 /** One schedule between two who are introduced; then the attacker lets go, and gets all that is left. */
 import type { P2pMachine } from '../../src/p2p/p2p-machine.ts';
-import type { Host } from './host.ts';
+import type { Host, Sent } from './host.ts';
 import { IntroducedAttacker } from './introduced-attacker.ts';
 import { IntroducedWorld } from './introduced-world.ts';
 import { ledger } from './ledger/ledger.ts';
@@ -36,6 +36,7 @@ export function runIntroduced(seed: number, reads: number = READ): Report {
   return {
     steps,
     datagrams: world.sent.length,
+    relayed: world.relayed.length,
     answered: world.requests.answered,
     recoveredAfterMs,
     readable: isRead ? whatIsReadable(world) : null,
@@ -70,7 +71,7 @@ function expectSecret(world: IntroducedWorld): void {
   if (count > 0) violated('secret to the relay', `${count} datagrams that were relayed can be read by Bob`);
 }
 
-function whatIsReadable(world: IntroducedWorld): { atOnce: number; later: number } {
+function whatIsReadable(world: IntroducedWorld): NonNullable<Report['readable']> {
   const { alice, bob, carol } = world;
   const pairs: [Host, Host][] = [
     [alice, bob],
@@ -78,14 +79,16 @@ function whatIsReadable(world: IntroducedWorld): { atOnce: number; later: number
     [alice, carol],
     [carol, alice],
   ];
-  const attempt = (): number => {
+  const attempt = (sent: readonly Sent[]): number => {
     ledger.acting = null;
-    return readable([...world.sent, ...world.relayed], pairs, ledger.secrets());
+    return readable(sent, pairs, ledger.secrets());
   };
-  const atOnce = attempt();
+  const all = [...world.sent, ...world.relayed];
+  const atOnce = attempt(all);
+  const relayed = attempt(world.relayed);
   for (const { machine } of [alice, carol]) (machine as P2pMachine).reachable.stop();
   world.pass(SILENCE_MS);
-  const later = attempt();
+  const later = attempt(all);
   if (later > 0) violated('forward secrecy', `${later} datagrams can be read when all is over`);
-  return { atOnce, later };
+  return { atOnce, relayed, later };
 }

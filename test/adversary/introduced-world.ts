@@ -5,7 +5,13 @@ import { P2pMachine } from '../../src/p2p/p2p-machine.ts';
 import { ProtocolMachine } from '../../src/protocol-machine.ts';
 import type { Outcome } from '../../src/rpc/outcome.ts';
 import type { RequestSpec } from '../../src/rpc/request-client.ts';
-import { type Address, isRelayAddress, relayLinkOf, type Transmit } from '../../src/session/address.ts';
+import {
+  type Address,
+  isRelayAddress,
+  relayLinkOf,
+  sameAddress,
+  type Transmit,
+} from '../../src/session/address.ts';
 import type { EndpointEvent } from '../../src/session/endpoint.ts';
 import type { Peer } from '../../src/session/peer.ts';
 import type { InitiatorSession } from '../../src/session/session.ts';
@@ -50,6 +56,8 @@ export class IntroducedWorld extends Wire {
   readonly relayed: Sent[] = [];
   /** What Carol says of her addresses that is not so. */
   readonly #lies: readonly Address[];
+  /** Whether anybody says that somebody is where nobody is. */
+  readonly #isLiedTo: boolean;
   readonly #relayRate: number;
   readonly #byStart = new Map<string, Sent>();
   readonly #accepted = new Set<string>();
@@ -75,6 +83,7 @@ export class IntroducedWorld extends Wire {
     this.#relayRate = prng.chance(0.5) ? 20_000 : 1_000_000;
     const ports = [1, 2, 3, 4, 5, 6].map((i) => ({ ...VICTIM, port: VICTIM.port + i }));
     this.#lies = prng.chance(0.1) ? [...ports, UNUSABLE[prng.below(UNUSABLE.length)] as Address] : [];
+    this.#isLiedTo = this.hostile !== null || this.#lies.length > 0;
     this.#watch = new RelayWatch(this.#relayRate, this.now);
     for (const host of this.hosts) this.restart(host);
   }
@@ -176,12 +185,13 @@ export class IntroducedWorld extends Wire {
   protected override isSeen(by: Host, transmit: Transmit): boolean {
     const { datagram, to, contents } = transmit;
     if (by === this.bob && this.hostile === null) this.#expectForwarded(transmit);
+    this.#expectSilent(by, transmit);
     if (UNUSABLE.some(({ ip }) => ip === to.ip))
       violated('no amplification', `${by.name} sent something to ${to.ip}, port ${to.port}`);
     const type = datagram[0];
     if (to.ip !== VICTIM.ip || (type !== DatagramType.HELLO && type !== DatagramType.OPEN))
       return super.isSeen(by, transmit);
-    if (this.hostile === null && this.#lies.length === 0)
+    if (!this.#isLiedTo)
       violated(
         'no amplification',
         `${by.name} looks for ${contents?.peer.index} where nobody said anything of`,
@@ -235,6 +245,7 @@ export class IntroducedWorld extends Wire {
     const sent = this.sentBy(host, transmit);
     this.#byStart.set(keyOf(sent.datagram.subarray(0, START_BYTES)), sent);
     this.relayed.push(sent);
+    this.#expectSilent(host, transmit);
     const text = keyOf(sent.datagram);
     if ([this.alice, this.carol].some(({ name }) => text.includes(`${name} `)))
       violated('secret to the relay', `${host.name} had something relayed that is not sealed`);
@@ -266,6 +277,14 @@ export class IntroducedWorld extends Wire {
     this.hostile?.relayed.push({ sent, link });
   }
 
+  #expectSilent(by: Host, { datagram, to, contents }: Transmit): void {
+    if (datagram[0] !== DatagramType.OPEN || contents?.peer.addresses.some((one) => sameAddress(one, to)))
+      return;
+    const said = contents?.messages.find(({ name }) => name !== 'INSTANCE' && name !== 'PING')?.name;
+    if (said !== undefined)
+      violated('trials say nothing', `${by.name} sent a ${said} to where somebody was only said to be`);
+  }
+
   #expectForwarded({ contents }: Transmit): void {
     for (const { name, fields } of contents?.messages ?? [])
       if (name === 'RELAY')
@@ -288,7 +307,7 @@ export class IntroducedWorld extends Wire {
   }
 
   #onIntroduced(host: Host, { command, args }: RequestSpec, link: unknown): void {
-    if (typeof link !== 'number' || (command !== MEET && command !== INTRODUCE)) return;
+    if (typeof link !== 'number' || link < 0 || (command !== MEET && command !== INTRODUCE)) return;
     this.links.push(link);
     if (command === MEET || this.hostile !== null) return;
     const other = this.hosts.find(

@@ -27,6 +27,8 @@ export const PROPERTIES = [
   'relayed for two',
   /** Nothing of what a relay forwards can it read, with all that it has and has recorded. */
   'secret to the relay',
+  /** Where a peer was said to be nothing but a PING goes, until it has shown that it is there. */
+  'trials say nothing',
   /** A relayed session does not replace a direct one whose handshake ended after its own began. */
   'the better path stays',
   /** Everything recorded, both static keys, and all that is in memory: once sessions and epochs are over, they open nothing. */

@@ -37,7 +37,7 @@ export function readable(
   const keys = secrets.flatMap((bytes) => halvesOf(bytes));
   const kemKeys = secrets.filter(({ length }) => length === KEM_SECRET_KEY_BYTES);
   const boxes = sent.filter(({ datagram }) => isOfSession(datagram));
-  const sessionKeys = new Set(keys);
+  const sessionKeys = new Set([new Uint8Array(KEY_BYTES), ...keys]);
   for (const [initiator, responder] of pairs) {
     for (const key of derivedKeys(sent, initiator, responder, keys, kemKeys)) sessionKeys.add(key);
   }

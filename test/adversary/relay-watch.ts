@@ -35,7 +35,7 @@ export class RelayWatch {
     const earned = ((now - this.#creditedAt) / 1_000) * this.#rate;
     this.#credit = Math.min(this.#links.size * this.#burst, this.#credit + earned) - bytes;
     this.#creditedAt = now;
-    if (this.#credit < 0)
+    if (this.#credit < -1)
       violated('relayed for two', `${-this.#credit} bytes beyond the rate were forwarded`);
   }
 

@@ -1,0 +1,31 @@
+/** Some schedules between two who are introduced, by an honest machine or a hostile one, and the faults that they would show. */
+import { describe, expect, test } from 'vitest';
+import { INTRODUCED_FAULTS } from './introduced-faults.ts';
+import { load } from './load.mjs';
+import { firstBroken, runSeeds } from './seeds.ts';
+
+const SCHEDULES = 400;
+const CHUNK = 100;
+
+describe('whatever the attacker does, and whoever introduces, it holds', async () => {
+  const { runIntroduced } = await load();
+  test.each(Array.from({ length: SCHEDULES / CHUNK }, (_, i) => 1 + i * CHUNK))('seeds from %i', (first) => {
+    const { answered, relayed } = runSeeds(runIntroduced, first, CHUNK);
+    // Else nothing would be shown.
+    expect(answered).toBeGreaterThan(CHUNK);
+    expect(relayed).toBeGreaterThan(10 * CHUNK);
+  });
+
+  test('and what was relayed can be read by whoever has the keys of its ends', () => {
+    let read = 0;
+    for (let seed = 1; seed <= 10; seed++) read += runIntroduced(seed, 1).readable?.relayed ?? 0;
+    expect(read).toBeGreaterThan(10);
+  });
+});
+
+describe('a fault shows', () => {
+  test.each(INTRODUCED_FAULTS.map((fault) => [fault.fault, fault] as const))('%s', async (_name, fault) => {
+    const { runIntroduced } = await load(fault);
+    expect(fault.breaks).toContain(firstBroken(runIntroduced, fault));
+  });
+});
