@@ -7,7 +7,7 @@ import type { PendingRequest, RequestClient } from '../rpc/request-client.ts';
 import { type Address, relayAddress, sameAddress } from '../session/address.ts';
 import type { Endpoint } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
-import type { Session } from '../session/session.ts';
+import type { ResponderSession, Session } from '../session/session.ts';
 import { encodeMessage, MessageType } from '../wire/messages.ts';
 import { usableCandidates } from './candidates.ts';
 import {
@@ -93,16 +93,25 @@ export class PathFinder {
   /** @returns what gives it up */
   reach(peer: Peer, timeoutMs: number, settle: Waiter['settle'], now: number): () => void {
     const session = this.#freshSession(peer, now);
-    if (session !== null) {
+    const isToBeAskedBack = session?.role === 'responder' && peer.addresses.length === 0;
+    if (session !== null && !isToBeAskedBack) {
       settle(this.#options.notes.describe(session));
       return () => {};
     }
     const waiter: Waiter = { until: now + timeoutMs, settle };
     const search = this.#searches.get(peer) ?? this.#begin(peer, now);
     search.waiters.add(waiter);
+    if (isToBeAskedBack) {
+      this.#askBack(search, session, now);
+      return this.#giveUp(peer, search, waiter);
+    }
     search.introduceAt = Math.min(search.introduceAt, now + INTRODUCE_AFTER_MS);
     this.#endpoint.want(peer, waiter.until, now);
     if (peer.current !== null) this.#endpoint.suspect(peer, now); // it is there, and silent
+    return this.#giveUp(peer, search, waiter);
+  }
+
+  #giveUp(peer: Peer, search: Search, waiter: Waiter): () => void {
     return () => {
       search.waiters.delete(waiter);
       if (search.waiters.size === 0 && search.tendAt === NEVER) this.#end(peer, search);
@@ -145,13 +154,22 @@ export class PathFinder {
     }
     const search = this.#searches.get(peer);
     if (search === undefined) return;
-    // Requests need a session of our own: where one is looked for, it is there in a moment, if at all.
     if (session.role === 'responder' && !peer.current?.isAlive(now)) {
       search.introduceAt = NEVER;
-      search.settleAt = Math.min(search.settleAt, now + OWN_SESSION_MS);
+      this.#askBack(search, session, now);
     } else {
       this.#settle(peer, search, session, now);
     }
+  }
+
+  /** Requests need a session of our own: where the peer came from, it is there in a moment, if at all. */
+  #askBack(search: Search, { peer, remote, paths }: ResponderSession, now: number): void {
+    search.settleAt = Math.min(search.settleAt, now + OWN_SESSION_MS);
+    if (peer.addresses.length > 0 || !paths.currentValidated) return;
+    const isTried = [...peer.trials].some(({ addresses }) =>
+      addresses.some((one) => sameAddress(one, remote)),
+    );
+    if (!isTried) this.#endpoint.tryPath(peer, [remote], now);
   }
 
   #settle(peer: Peer, search: Search, session: Session, now: number): void {
