@@ -1,4 +1,5 @@
 /** The attacker between two who do not know where the other one is: he has the wire, and Bob or another peer of Bob's. */
+import { errorForPeer } from '../../src/errors.ts';
 import { INTRODUCE, MEET } from '../../src/p2p/introduction.ts';
 import { type Address, relayAddress } from '../../src/session/address.ts';
 import type { Peer } from '../../src/session/peer.ts';
@@ -46,6 +47,7 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       this.attack(() => this.#answerAsking(this.#lie()));
       this.attack(() => this.#invite());
       this.attack(() => this.#answerNonsense());
+      if (prng.chance(0.2)) this.attack(() => this.#refuse());
       this.attack(() => this.#dropRelayed());
       this.attack(() => this.#openForVictim());
     } else {
@@ -149,6 +151,17 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       [1, 2, 3],
     ];
     this.#say(wish, this.pick(values));
+  }
+
+  /** He does not introduce, or not now. */
+  #refuse(): void {
+    const { world } = this;
+    const { hostile, prng, bob } = world;
+    const wish = hostile?.wishes.splice(prng.below(hostile.wishes.length), 1)[0];
+    if (wish === undefined) return;
+    const code = this.pick(['unknown-command', 'busy', 'command-failed'] as const);
+    if (code === 'unknown-command') world.isRefused = true;
+    world.actAs(bob, () => wish.answer({ ok: false, error: errorForPeer(code, 'No.') }));
   }
 
   #say({ answer }: { answer: (result: { ok: true; value: CborValue }) => void }, value: CborValue): void {

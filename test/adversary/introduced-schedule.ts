@@ -1,4 +1,5 @@
 /** One schedule between two who are introduced; then the attacker lets go, and gets all that is left. */
+import { REFUSED_PAUSE_MS } from '../../src/p2p/constants.ts';
 import type { P2pMachine } from '../../src/p2p/p2p-machine.ts';
 import type { Host, Sent } from './host.ts';
 import { IntroducedAttacker } from './introduced-attacker.ts';
@@ -32,6 +33,7 @@ export function runIntroduced(seed: number, reads: number = READ): Report {
   const isRead = world.prng.chance(reads);
   if (isRead) expectSecret(world);
   world.letGo();
+  if (world.isRefused) world.calm(REFUSED_PAUSE_MS);
   const recoveredAfterMs = recovery(world);
   return {
     steps,

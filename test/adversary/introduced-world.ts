@@ -50,6 +50,8 @@ export class IntroducedWorld extends Wire {
   readonly isDirect: boolean;
   /** Bob, where he is the attacker's. */
   hostile: HostileIntroducer | null;
+  /** Bob said to somebody that he does not introduce. */
+  isRefused = false;
   /** Links that were heard of. */
   readonly links: number[] = [];
   /** Datagrams between Alice and Carol that went into a relay. */

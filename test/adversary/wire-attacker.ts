@@ -1,5 +1,5 @@
 /** What whoever owns a wire can do with what is on it, whichever machines are at its ends. */
-import type { Address } from '../../src/session/address.ts';
+import { type Address, isRelayAddress } from '../../src/session/address.ts';
 import { OPEN_BOX_OFFSET } from '../../src/session/handshake-datagrams.ts';
 import { DatagramType, HEADER_BYTES } from '../../src/wire/header.ts';
 import type { Host, Sent } from './host.ts';
@@ -79,7 +79,8 @@ export abstract class WireAttacker<W extends Wire = Wire> {
     const sent = this.world.underway.shift();
     if (sent === undefined) return;
     const from = this.source(sent);
-    if (this.mayRoam(sent.by) && from !== VICTIM && this.world.prng.chance(0.3)) sent.by.address = from;
+    if (this.mayRoam(sent.by) && from !== VICTIM && !isRelayAddress(from) && this.world.prng.chance(0.3))
+      sent.by.address = from;
     this.world.deliver(sent, this.receiverOf(sent), from);
   }
 
