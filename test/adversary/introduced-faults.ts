@@ -12,6 +12,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'an address of any kind is tried',
     breaks: ['no amplification'],
+    seed: 105,
     file: 'src/p2p/candidates.ts',
     from: "if (scope === 'none' || (scope === 'loopback'",
     to: "if ((scope === 'loopback'",
@@ -61,6 +62,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'a relay forwards for whoever names a link',
     breaks: ['relayed for two'],
+    seed: 175,
     file: 'src/p2p/links.ts',
     from: 'return isEnd(a) ? b : isEnd(b) ? a : null;',
     to: 'return isEnd(a) ? b : a;',
@@ -89,6 +91,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'a link is good for ever',
     breaks: ['relayed for two'],
+    seed: 61,
     file: 'src/p2p/constants.ts',
     from: 'export const LINK_IDLE_MS = 180_000;',
     to: 'export const LINK_IDLE_MS = 180_000_000;',
@@ -104,6 +107,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'a relayed session takes the place of a direct one',
     breaks: ['the better path stays'],
+    seed: 79,
     file: 'src/session/initiator.ts',
     from: ': current.createdAt < session.begunAt;',
     to: ': current.createdAt > 0;',
