@@ -14,6 +14,8 @@ const REQUEST_MS = 30_000;
 /** More than goes at once over any link. */
 const FLOOD = 60;
 const FLOOD_BYTES = 1_100;
+/** More than at once is asked of an introducer, or accepted. */
+const OFTEN = 12;
 /** Bob's index among the peers of all others: the first. */
 const RELAY = 0;
 
@@ -46,6 +48,7 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       this.often(6, () => this.serve());
       this.attack(() => this.#answerAsking(this.#lie()));
       this.attack(() => this.#invite());
+      if (prng.chance(0.2)) this.attack(() => this.#inviteOften());
       this.attack(() => this.#answerNonsense());
       if (prng.chance(0.2)) this.attack(() => this.#refuse());
       this.attack(() => this.#dropRelayed());
@@ -56,6 +59,7 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       if (prng.chance(0.2)) this.attack(() => this.#leaveForLong());
       if (prng.chance(0.2)) this.attack(() => this.#holdRelayed());
       this.attack(() => this.#askAsMallory());
+      if (prng.chance(0.2)) this.attack(() => this.#askOften());
       this.attack(() => this.#acceptAsMallory());
       this.attack(() => this.#relayAsMallory());
       this.attack(() => void world.reachAndAsk(mallory, bob, 'echo', REQUEST_MS));
@@ -133,6 +137,13 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
     const guest = this.pick([alice, carol, carol, alice, bob, mallory]);
     const link = prng.chance(0.7) ? hostile.nextLink() : (this.pick(this.world.links) ?? 1);
     this.#say(waiting, [link, guest.keyPair.publicKey.bytes, told(this.#lie()(guest))]);
+  }
+
+  #inviteOften(): void {
+    for (let i = 0; i < OFTEN; i++) {
+      this.#invite();
+      this.world.calm(100);
+    }
   }
 
   #answerNonsense(): void {
@@ -263,6 +274,15 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
     const { alice, carol, bob, mallory } = this.world;
     const whom = this.pick([alice, carol]).keyPair.publicKey.bytes;
     this.#requestAsMallory(mallory.peers.get(bob) as Peer, INTRODUCE, [whom, told([VICTIM])]);
+    this.#leaveAlone();
+  }
+
+  /** More than an introducer answers. */
+  #askOften(): void {
+    const { alice, bob, mallory } = this.world;
+    const peer = mallory.peers.get(bob) as Peer;
+    for (let i = 0; i < OFTEN; i++)
+      this.#requestAsMallory(peer, INTRODUCE, [alice.keyPair.publicKey.bytes, []]);
     this.#leaveAlone();
   }
 

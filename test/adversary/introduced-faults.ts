@@ -39,6 +39,27 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
     to: "session.role === 'responder' && isIntroduced && session.isDirect",
   },
   {
+    fault: 'a trial is not given up',
+    breaks: ['no amplification'],
+    file: 'src/session/initiator.ts',
+    from: 'now >= peer.wantedUntil : handshake.tries >= MAX_TRIAL_TRIES;',
+    to: 'now >= peer.wantedUntil : handshake.tries >= 2 * MAX_TRIAL_TRIES;',
+  },
+  {
+    fault: 'introductions are not metered',
+    breaks: ['metered'],
+    file: 'src/p2p/introducer.ts',
+    from: 'if (!this.#meterOf(peer).take(now)) {',
+    to: 'if (now < 0) {',
+  },
+  {
+    fault: 'invitations are not metered',
+    breaks: ['metered'],
+    file: 'src/p2p/reachable.ts',
+    from: ' || !this.#meterOf(post, peer).take(now)) {',
+    to: ') {',
+  },
+  {
     fault: 'who is invited accepts whoever it is',
     breaks: ['consent'],
     file: 'src/p2p/reachable.ts',

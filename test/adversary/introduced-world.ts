@@ -1,12 +1,11 @@
 /** Alice and Carol, who do not know where the other one is, and Bob, who introduces and relays; honest, or the attacker's. */
 import type { KeyPair } from '../../src/crypto/keys.ts';
-import { INTRODUCE, INTRODUCER_COMMANDS, MEET } from '../../src/p2p/introduction.ts';
+import { INTRODUCER_COMMANDS } from '../../src/p2p/introduction.ts';
 import { P2pMachine } from '../../src/p2p/p2p-machine.ts';
 import { ProtocolMachine } from '../../src/protocol-machine.ts';
-import type { Outcome } from '../../src/rpc/outcome.ts';
-import type { RequestSpec } from '../../src/rpc/request-client.ts';
 import {
   type Address,
+  formatAddress,
   isRelayAddress,
   relayLinkOf,
   sameAddress,
@@ -20,6 +19,7 @@ import { DatagramType, MAX_DATAGRAM_BYTES } from '../../src/wire/header.ts';
 import { encodeMessage, MessageType } from '../../src/wire/messages.ts';
 import { Host, type Sent } from './host.ts';
 import { HostileIntroducer } from './hostile-introducer.ts';
+import { IntroductionWatch } from './introduction-watch.ts';
 import { violated } from './properties.ts';
 import { RelayWatch } from './relay-watch.ts';
 import { type Asked, type CommandName, KEY_PAIRS, keyOf, receiverKey, VICTIM, Wire } from './wire.ts';
@@ -29,6 +29,8 @@ const START_BYTES = 64;
 /** Of each kind, to one machine that somebody was said to be (PROTOCOL §10.4). */
 const MAX_TRIES = 10;
 const TRIES_MS = 10_000;
+/** Of one HELLO, to one address. */
+const MAX_TRIAL_TRIES = 5;
 /** Where nobody in particular is, or nothing but this machine. */
 export const UNUSABLE: readonly Address[] = [
   { ip: '0.0.0.0', port: 9 },
@@ -62,7 +64,9 @@ export class IntroducedWorld extends Wire {
   readonly #isLiedTo: boolean;
   readonly #relayRate: number;
   readonly #byStart = new Map<string, Sent>();
-  readonly #accepted = new Set<string>();
+  readonly #introductions = new IntroductionWatch(this);
+  /** HELLOs of trials, by what they are and where they went. */
+  readonly #trials = new Map<string, number>();
   /** When something went to where nobody is, by who sent it, in which of its runs. */
   readonly #triedAt = new Map<string, number[]>();
   readonly #reached: (() => void)[] = [];
@@ -88,6 +92,10 @@ export class IntroducedWorld extends Wire {
     this.#isLiedTo = this.hostile !== null || this.#lies.length > 0;
     this.#watch = new RelayWatch(this.#relayRate, this.now);
     for (const host of this.hosts) this.restart(host);
+  }
+
+  get isBobHonest(): boolean {
+    return this.hostile === null;
   }
 
   /** Bob is his owner's again. */
@@ -176,7 +184,7 @@ export class IntroducedWorld extends Wire {
     if (host !== this.carol) this.trust(host, this.carol, []);
     if (host !== this.alice) this.trust(host, this.alice, []);
     if (host === this.bob) this.trust(host, this.mallory, []);
-    this.#watchIntroductions(host);
+    this.#introductions.follow(host);
     if (host === this.alice || host === this.carol) (host.machine as P2pMachine).reachable.start(this.now);
   }
 
@@ -187,7 +195,7 @@ export class IntroducedWorld extends Wire {
   protected override isSeen(by: Host, transmit: Transmit): boolean {
     const { datagram, to, contents } = transmit;
     if (by === this.bob && this.hostile === null) this.#expectForwarded(transmit);
-    this.#expectSilent(by, transmit);
+    this.#expectTrial(by, transmit);
     if (UNUSABLE.some(({ ip }) => ip === to.ip))
       violated('no amplification', `${by.name} sent something to ${to.ip}, port ${to.port}`);
     const type = datagram[0];
@@ -247,7 +255,7 @@ export class IntroducedWorld extends Wire {
     const sent = this.sentBy(host, transmit);
     this.#byStart.set(keyOf(sent.datagram.subarray(0, START_BYTES)), sent);
     this.relayed.push(sent);
-    this.#expectSilent(host, transmit);
+    this.#expectTrial(host, transmit);
     const text = keyOf(sent.datagram);
     if ([this.alice, this.carol].some(({ name }) => text.includes(`${name} `)))
       violated('secret to the relay', `${host.name} had something relayed that is not sealed`);
@@ -279,9 +287,20 @@ export class IntroducedWorld extends Wire {
     this.hostile?.relayed.push({ sent, link });
   }
 
-  #expectSilent(by: Host, { datagram, to, contents }: Transmit): void {
-    if (datagram[0] !== DatagramType.OPEN || contents?.peer.addresses.some((one) => sameAddress(one, to)))
-      return;
+  /** What goes to where a peer is only said to be. */
+  #expectTrial(by: Host, { datagram, to, contents }: Transmit): void {
+    if (contents?.peer.addresses.some((one) => sameAddress(one, to))) return;
+    if (datagram[0] === DatagramType.HELLO) {
+      const key = keyOf(datagram) + formatAddress(to);
+      const tries = (this.#trials.get(key) ?? 0) + 1;
+      this.#trials.set(key, tries);
+      if (tries > MAX_TRIAL_TRIES)
+        violated(
+          'no amplification',
+          `${by.name} sent a HELLO ${tries} times to where somebody is said to be`,
+        );
+    }
+    if (datagram[0] !== DatagramType.OPEN) return;
     const said = contents?.messages.find(({ name }) => name !== 'INSTANCE' && name !== 'PING')?.name;
     if (said !== undefined)
       violated('trials say nothing', `${by.name} sent a ${said} to where somebody was only said to be`);
@@ -291,32 +310,6 @@ export class IntroducedWorld extends Wire {
     for (const { name, fields } of contents?.messages ?? [])
       if (name === 'RELAY')
         this.#watch.forwarded(Number(fields['link']), Number(fields['datagram']), this.now);
-  }
-
-  /** Notes who accepts which invitation, and sees that nobody is told what was not accepted. */
-  #watchIntroductions(host: Host): void {
-    const { client } = host.requests;
-    const request = client.request.bind(client);
-    client.request = (spec, now) => {
-      if (spec.command === MEET)
-        for (const link of (spec.args?.[1] ?? []) as number[]) this.#accepted.add(`${host.name} ${link}`);
-      const settle = (outcome: Outcome): void => {
-        if (outcome.ok && Array.isArray(outcome.value)) this.#onIntroduced(host, spec, outcome.value[0]);
-        spec.settle(outcome);
-      };
-      return request({ ...spec, settle }, now);
-    };
-  }
-
-  #onIntroduced(host: Host, { command, args }: RequestSpec, link: unknown): void {
-    if (typeof link !== 'number' || link < 0 || (command !== MEET && command !== INTRODUCE)) return;
-    this.links.push(link);
-    if (command === MEET || this.hostile !== null) return;
-    const other = this.hosts.find(
-      ({ keyPair }) => keyOf(keyPair.publicKey.bytes) === keyOf(args?.[0] as Uint8Array),
-    );
-    if (other?.peers.has(host) && this.#accepted.has(`${other.name} ${link}`)) return;
-    violated('consent', `${host.name} was told of ${other?.name}, who had not accepted`);
   }
 
   #expectBetter(host: Host, peer: Peer): void {

@@ -17,7 +17,7 @@ export const PROPERTIES = [
   'no amplification',
   /** No nonce twice under a key, no key in both directions. */
   'a nonce once',
-  /** Replayed HELLOs cost public-key operations at the rate of PROTOCOL §5.3, and not beyond. */
+  /** Replayed HELLOs cost public-key operations, and introductions are asked for and accepted, at the rates of PROTOCOL §5.3 and §12. */
   'metered',
   /** When the attacker lets go, a request is answered soon. */
   'recovery',
