@@ -158,7 +158,7 @@ export class PathFinder {
       search.introduceAt = NEVER;
       this.#askBack(search, session, now);
     } else {
-      this.#settle(peer, search, session, now);
+      this.#settle(peer, search, now);
     }
   }
 
@@ -172,16 +172,18 @@ export class PathFinder {
     if (!isTried) this.#endpoint.tryPath(peer, [remote], now);
   }
 
-  #settle(peer: Peer, search: Search, session: Session, now: number): void {
-    const path = this.pathTo(peer, now);
-    if (path === null) return;
+  #settle(peer: Peer, search: Search, now: number): void {
+    const [session] = this.#endpoint.sessionsWith(peer, now);
+    if (session === undefined) return;
+    const path = this.#options.notes.describe(session);
     search.settleAt = NEVER;
     search.introduceAt = NEVER;
     search.relayAt = NEVER;
     search.relays = [];
+    // A session that nobody waits for is no use of the path: it came of looking for a better one.
+    if (search.waiters.size > 0) search.usedAt = now;
     for (const waiter of search.waiters) waiter.settle(path);
     search.waiters.clear();
-    search.usedAt = now;
     search.sent = session.sent;
     if (path.kind === 'direct') this.#end(peer, search);
     else search.tendAt = now + (path.kind === 'relayed' ? UPGRADE_MS : KEEPALIVE_MS);
@@ -234,8 +236,7 @@ export class PathFinder {
 
   #settleInbound(peer: Peer, search: Search, now: number): void {
     search.settleAt = NEVER;
-    const [session] = this.#endpoint.sessionsWith(peer, now);
-    if (session !== undefined) this.#settle(peer, search, session, now);
+    if (this.#endpoint.sessionsWith(peer, now).length > 0) this.#settle(peer, search, now);
     else search.introduceAt = now;
   }
 

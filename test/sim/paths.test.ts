@@ -236,6 +236,17 @@ describe('a relay', () => {
     expect(Math.max(...lengths)).toBeLessThanOrEqual(1_232);
   });
 
+  test('is left alone while nobody uses it', () => {
+    const { network, alice, bob, pi } = world(2, ['symmetric', 'symmetric']);
+    alice.reach(bob);
+    network.run(8_000);
+    expect(alice.kindTo(bob)).toBe('relayed');
+    network.run(90_000);
+    const { datagrams } = pi.machine.relayTraffic;
+    network.run(600_000);
+    expect(pi.machine.relayTraffic.datagrams).toBe(datagrams);
+  });
+
   test('leads back too: who was found by a relay can ask who found him', () => {
     const { network, alice, bob } = world(2, ['symmetric', 'symmetric']);
     alice.reach(bob);
