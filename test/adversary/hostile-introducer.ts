@@ -44,7 +44,8 @@ export class HostileIntroducer {
   }
 
   #take(is: (wish: Wish) => boolean): Wish | undefined {
-    const place = this.wishes.findIndex(is);
+    // The newest: who asked before may have given up.
+    const place = this.wishes.findLastIndex(is);
     return place < 0 ? undefined : this.wishes.splice(place, 1)[0];
   }
 }

@@ -47,7 +47,7 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
     if (world.hostile !== null) {
       this.often(6, () => this.serve());
       this.attack(() => this.#answerAsking(this.#lie()));
-      this.attack(() => this.#invite());
+      this.attack(() => this.#inviteSomebody());
       if (prng.chance(0.2)) this.attack(() => this.#inviteOften());
       this.attack(() => this.#answerNonsense());
       if (prng.chance(0.2)) this.attack(() => this.#refuse());
@@ -129,20 +129,26 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
   }
 
   /** Somebody whom nobody asked for. */
-  #invite(): void {
-    const { hostile, alice, bob, carol, mallory, prng } = this.world;
-    const host = this.pick([alice, carol]);
+  #inviteSomebody(): void {
+    const { alice, bob, carol, mallory } = this.world;
+    this.#invite(this.pick([alice, carol]), this.pick([alice, carol, carol, alice, bob, mallory]));
+  }
+
+  #invite(host: Host, guest: Host): void {
+    const { hostile, prng } = this.world;
     const waiting = hostile?.takeWaiting(host);
     if (hostile == null || waiting === undefined) return;
-    const guest = this.pick([alice, carol, carol, alice, bob, mallory]);
     const link = prng.chance(0.7) ? hostile.nextLink() : (this.pick(this.world.links) ?? 1);
     this.#say(waiting, [link, guest.keyPair.publicKey.bytes, told(this.#lie()(guest))]);
   }
 
   #inviteOften(): void {
+    const { alice, carol } = this.world;
+    this.world.calm(3_000);
     for (let i = 0; i < OFTEN; i++) {
-      this.#invite();
-      this.world.calm(100);
+      this.#invite(alice, carol);
+      for (let leg = 0; leg < 2; leg++) this.letAllThrough();
+      this.world.pass(20);
     }
   }
 
@@ -233,7 +239,7 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
     const { world } = this;
     world.reachAndAsk(world.alice, world.carol, 'echo', REQUEST_MS);
     world.calm(5_000);
-    world.calm(3 * MINUTE + world.prng.below(3 * MINUTE));
+    world.calm(5 * MINUTE + world.prng.below(3 * MINUTE));
     world.reachAndAsk(world.alice, world.carol, 'echo', REQUEST_MS);
     world.calm(1_000);
   }

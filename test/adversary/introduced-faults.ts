@@ -12,7 +12,6 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'an address of any kind is tried',
     breaks: ['no amplification'],
-    seed: 105,
     file: 'src/p2p/candidates.ts',
     from: "if (scope === 'none' || (scope === 'loopback'",
     to: "if ((scope === 'loopback'",
@@ -27,6 +26,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'an introducer tells where a peer was seen, proved or not',
     breaks: ['no amplification'],
+    seed: 92,
     file: 'src/p2p/introducer.ts',
     from: 'const seen = session?.paths.currentValidated ? [session.paths.current] : [];',
     to: 'const seen = session ? [session.paths.current] : [];',
@@ -34,6 +34,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'where a session of an introduced peer comes from is tried, proved or not',
     breaks: ['no amplification'],
+    seed: 144,
     file: 'src/p2p/path-finder.ts',
     from: "session.role === 'responder' && isIntroduced && session.isDirect && session.paths.currentValidated",
     to: "session.role === 'responder' && isIntroduced && session.isDirect",
@@ -83,7 +84,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'a relay forwards for whoever names a link',
     breaks: ['relayed for two'],
-    seed: 175,
+    seed: 61,
     file: 'src/p2p/links.ts',
     from: 'return isEnd(a) ? b : isEnd(b) ? a : null;',
     to: 'return isEnd(a) ? b : a;',
@@ -112,7 +113,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'a link is good for ever',
     breaks: ['relayed for two'],
-    seed: 61,
+    seed: 180,
     file: 'src/p2p/constants.ts',
     from: 'export const LINK_IDLE_MS = 180_000;',
     to: 'export const LINK_IDLE_MS = 180_000_000;',
@@ -120,7 +121,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'what goes to a relay is sealed under no key',
     breaks: ['secret to the relay'],
-    seed: 25,
+    seed: 5,
     file: 'src/session/session.ts',
     from: 'this.sealEnvelope(envelope, this.#nextCounter++, this.#sendKey);',
     to: 'this.sealEnvelope(envelope, this.#nextCounter++, this.isDirect ? this.#sendKey : new Uint8Array(32));',
@@ -128,7 +129,7 @@ export const INTRODUCED_FAULTS: readonly Fault[] = [
   {
     fault: 'a relayed session takes the place of a direct one',
     breaks: ['the better path stays'],
-    seed: 79,
+    seed: 59,
     file: 'src/session/initiator.ts',
     from: ': current.createdAt < session.begunAt;',
     to: ': current.createdAt > 0;',

@@ -1,4 +1,5 @@
 /** Alice and Carol, who do not know where the other one is, and Bob, who introduces and relays; honest, or the attacker's. */
+import { idAt } from '../../src/bytes.ts';
 import type { KeyPair } from '../../src/crypto/keys.ts';
 import { INTRODUCER_COMMANDS } from '../../src/p2p/introduction.ts';
 import { P2pMachine } from '../../src/p2p/p2p-machine.ts';
@@ -13,7 +14,7 @@ import {
 } from '../../src/session/address.ts';
 import type { EndpointEvent } from '../../src/session/endpoint.ts';
 import type { Peer } from '../../src/session/peer.ts';
-import type { InitiatorSession } from '../../src/session/session.ts';
+import type { InitiatorSession, ResponderSession } from '../../src/session/session.ts';
 import type { Received, Tap } from '../../src/session/tap.ts';
 import { DatagramType, MAX_DATAGRAM_BYTES } from '../../src/wire/header.ts';
 import { encodeMessage, MessageType } from '../../src/wire/messages.ts';
@@ -139,6 +140,7 @@ export class IntroducedWorld extends Wire {
 
   override collect(host: Host): void {
     super.collect(host);
+    this.#introductions.check();
     for (const peer of host.peers.values()) this.#expectBetter(host, peer);
     for (const ask of this.#reached.splice(0)) ask();
   }
@@ -219,9 +221,10 @@ export class IntroducedWorld extends Wire {
     const link = relayLinkOf(from)?.link;
     if (link === undefined) return super.receive(to, datagram, from);
     const peer = to.peers.get(this.bob) as Peer;
-    const session = [...(this.bob.peers.get(to)?.inbound ?? [])].at(-1);
-    // What confirms a session changes more than the session.
-    if (session === undefined || peer.current === null || peer.unconfirmed !== null) return 'unknown-session';
+    const inbound = [...(this.bob.peers.get(to)?.inbound ?? [])];
+    // One that is confirmed: what confirms a session changes more than the session.
+    const session = inbound.find((one) => remoteIdOf(one) === peer.current?.localId);
+    if (session === undefined) return 'unknown-session';
     if (datagram.length > MAX_DATAGRAM_BYTES) return 'too-long';
     this.collect(this.bob);
     this.#arrived = undefined;
@@ -323,4 +326,9 @@ export class IntroducedWorld extends Wire {
     if (current.begunAt < before.createdAt)
       violated('the better path stays', `${host.name} went back to a relay`);
   }
+}
+
+/** What it is called at the other end. */
+function remoteIdOf(session: ResponderSession): bigint {
+  return idAt((session as unknown as { readonly remoteId: Uint8Array }).remoteId);
 }

@@ -27,8 +27,15 @@ export class IntroductionWatch {
   readonly #guests = new Map<string, string>();
   readonly #counted = new Map<string, { readonly since: number; count: number }>();
 
+  #excess: string | null = null;
+
   constructor(scene: Scene) {
     this.#scene = scene;
+  }
+
+  /** What is found while a host asks, it would catch itself. */
+  check(): void {
+    if (this.#excess !== null) violated('metered', this.#excess);
   }
 
   /** Looks at all that this host asks from now on. */
@@ -37,6 +44,7 @@ export class IntroductionWatch {
     const request = client.request.bind(client);
     client.request = (spec, now) => {
       if (spec.command === MEET) this.#onMeet(host, spec.args?.[1] as readonly number[]);
+      else if (spec.command === INTRODUCE) this.#counterOf(this.#askedBy(host));
       const settle = (outcome: Outcome): void => {
         if (outcome.ok) this.#onAnswer(host, spec, outcome.value);
         spec.settle(outcome);
@@ -54,9 +62,9 @@ export class IntroductionWatch {
   }
 
   #onAnswer(host: Host, { command, args }: RequestSpec, value: CborValue): void {
-    const { bob, hosts, isBobHonest, links } = this.#scene;
+    const { hosts, isBobHonest, links } = this.#scene;
     if (command !== MEET && command !== INTRODUCE) return;
-    if (command === INTRODUCE && isBobHonest) this.#count(`${host.name} asked ${bob.run}`, ASKED);
+    if (command === INTRODUCE && isBobHonest) this.#count(this.#askedBy(host), ASKED);
     const [link, key] = (Array.isArray(value) ? value : []) as CborValue[];
     if (typeof link !== 'number' || link < 0) return;
     links.push(link);
@@ -71,12 +79,20 @@ export class IntroductionWatch {
     violated('consent', `${host.name} was told of ${other?.name}, who had not accepted`);
   }
 
+  #askedBy(host: Host): string {
+    return `${host.name} asked run ${this.#scene.bob.run} of Bob`;
+  }
+
+  #counterOf(what: string): { readonly since: number; count: number } {
+    const counter = this.#counted.get(what) ?? { since: this.#scene.now, count: 0 };
+    this.#counted.set(what, counter);
+    return counter;
+  }
+
   #count(what: string, { atOnce, aSecond }: typeof ASKED): void {
-    const { now } = this.#scene;
-    const counted = this.#counted.get(what) ?? { since: now, count: 0 };
-    this.#counted.set(what, counted);
-    const seconds = (now - counted.since) / 1_000;
+    const counted = this.#counterOf(what);
+    const seconds = (this.#scene.now - counted.since) / 1_000;
     if (++counted.count > atOnce + aSecond * seconds)
-      violated('metered', `${what} ${counted.count} times in ${seconds} s`);
+      this.#excess ??= `${what} ${counted.count} times in ${seconds} s`;
   }
 }
