@@ -7,7 +7,7 @@ import type { PendingRequest, RequestClient } from '../rpc/request-client.ts';
 import { type Address, relayAddress, sameAddress } from '../session/address.ts';
 import type { Endpoint } from '../session/endpoint.ts';
 import type { Peer } from '../session/peer.ts';
-import type { Session } from '../session/session.ts';
+import type { ResponderSession, Session } from '../session/session.ts';
 import { encodeMessage, MessageType } from '../wire/messages.ts';
 import { usableCandidates } from './candidates.ts';
 import {
@@ -93,16 +93,25 @@ export class PathFinder {
   /** @returns what gives it up */
   reach(peer: Peer, timeoutMs: number, settle: Waiter['settle'], now: number): () => void {
     const session = this.#freshSession(peer, now);
-    if (session !== null) {
+    const isToBeAskedBack = session?.role === 'responder' && peer.addresses.length === 0;
+    if (session !== null && !isToBeAskedBack) {
       settle(this.#options.notes.describe(session));
       return () => {};
     }
     const waiter: Waiter = { until: now + timeoutMs, settle };
     const search = this.#searches.get(peer) ?? this.#begin(peer, now);
     search.waiters.add(waiter);
+    if (isToBeAskedBack) {
+      this.#askBack(search, session, now);
+      return this.#giveUp(peer, search, waiter);
+    }
     search.introduceAt = Math.min(search.introduceAt, now + INTRODUCE_AFTER_MS);
     this.#endpoint.want(peer, waiter.until, now);
     if (peer.current !== null) this.#endpoint.suspect(peer, now); // it is there, and silent
+    return this.#giveUp(peer, search, waiter);
+  }
+
+  #giveUp(peer: Peer, search: Search, waiter: Waiter): () => void {
     return () => {
       search.waiters.delete(waiter);
       if (search.waiters.size === 0 && search.tendAt === NEVER) this.#end(peer, search);
@@ -145,25 +154,36 @@ export class PathFinder {
     }
     const search = this.#searches.get(peer);
     if (search === undefined) return;
-    // Requests need a session of our own: where one is looked for, it is there in a moment, if at all.
     if (session.role === 'responder' && !peer.current?.isAlive(now)) {
       search.introduceAt = NEVER;
-      search.settleAt = Math.min(search.settleAt, now + OWN_SESSION_MS);
+      this.#askBack(search, session, now);
     } else {
-      this.#settle(peer, search, session, now);
+      this.#settle(peer, search, now);
     }
   }
 
-  #settle(peer: Peer, search: Search, session: Session, now: number): void {
-    const path = this.pathTo(peer, now);
-    if (path === null) return;
+  /** Requests need a session of our own: where the peer came from, it is there in a moment, if at all. */
+  #askBack(search: Search, { peer, remote, paths }: ResponderSession, now: number): void {
+    search.settleAt = Math.min(search.settleAt, now + OWN_SESSION_MS);
+    if (peer.addresses.length > 0 || !paths.currentValidated) return;
+    const isTried = [...peer.trials].some(({ addresses }) =>
+      addresses.some((one) => sameAddress(one, remote)),
+    );
+    if (!isTried) this.#endpoint.tryPath(peer, [remote], now);
+  }
+
+  #settle(peer: Peer, search: Search, now: number): void {
+    const [session] = this.#endpoint.sessionsWith(peer, now);
+    if (session === undefined) return;
+    const path = this.#options.notes.describe(session);
     search.settleAt = NEVER;
     search.introduceAt = NEVER;
     search.relayAt = NEVER;
     search.relays = [];
+    // A session that nobody waits for is no use of the path: it came of looking for a better one.
+    if (search.waiters.size > 0) search.usedAt = now;
     for (const waiter of search.waiters) waiter.settle(path);
     search.waiters.clear();
-    search.usedAt = now;
     search.sent = session.sent;
     if (path.kind === 'direct') this.#end(peer, search);
     else search.tendAt = now + (path.kind === 'relayed' ? UPGRADE_MS : KEEPALIVE_MS);
@@ -216,8 +236,7 @@ export class PathFinder {
 
   #settleInbound(peer: Peer, search: Search, now: number): void {
     search.settleAt = NEVER;
-    const [session] = this.#endpoint.sessionsWith(peer, now);
-    if (session !== undefined) this.#settle(peer, search, session, now);
+    if (this.#endpoint.sessionsWith(peer, now).length > 0) this.#settle(peer, search, now);
     else search.introduceAt = now;
   }
 

@@ -19,7 +19,7 @@ export class KeptAnswers {
 
   /** Keeps an answer, once for each `to`; the oldest make room for it. */
   keep(to: Answered, answer: readonly Uint8Array[]): void {
-    to.answer = answer;
+    to.answer = answer.map((message) => message.slice()); // not the slab that it was cut from (bytes.ts)
     this.#answered.push(to);
     this.#count++;
     this.#bytes += bytesOf(answer);

@@ -6,6 +6,8 @@ export interface Fault extends Mutation {
   readonly fault: string;
   /** What is seen to break; of several, whichever a schedule meets first. */
   readonly breaks: readonly Property[];
+  /** The first that shows it, where that is a late one. */
+  readonly seed?: number;
 }
 
 export const FAULTS: readonly Fault[] = [
@@ -117,6 +119,7 @@ export const FAULTS: readonly Fault[] = [
   {
     fault: 'an OPEN begins a session again and again',
     breaks: ['undisturbed', 'a nonce once'],
+    seed: 1373,
     file: 'src/session/responder.ts',
     from: "    if (this.#epochs.some((epoch) => epoch.isConsumed(id))) return 'consumed';\n",
     to: '',
@@ -201,6 +204,7 @@ export const FAULTS: readonly Fault[] = [
   {
     fault: 'parts of two answers are put together',
     breaks: ['true answers'],
+    seed: 1480,
     file: 'src/rpc/request-client.ts',
     from: 'if (assembly === null || !equalBytes(assembly.boot, session.boot) || !assembly.add(part)) {',
     to: 'if (assembly === null || !assembly.add(part)) {',

@@ -5,6 +5,8 @@ import type { Report } from './schedule.ts';
 export interface Run {
   /** @throws Violation */
   readonly runSchedule: (seed: number, reads?: number) => Report;
+  /** @throws Violation */
+  readonly runIntroduced: (seed: number, reads?: number) => Report;
 }
 
 export function load(mutation?: Mutation | null): Promise<Run>;

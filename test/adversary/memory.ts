@@ -3,10 +3,11 @@
  * since load.mjs makes them ordinary ones; what only a function can reach is not.
  */
 
-/** Counters of what was dropped, and those who are told of it. */
-const NOT_STATE: ReadonlySet<string> = new Set(['drops']);
+/** Counters of what was dropped, and the time of the call that is under way. */
+const NOT_STATE: ReadonlySet<string> = new Set(['drops', '$now']);
 
-export function digest(root: object): number {
+/** @param isLeftOut of an object in there, whether it does not count */
+export function digest(root: object, isLeftOut: ((value: object) => boolean) | null = null): number {
   const seen = new Map<object, number>();
   const stack: unknown[] = [root];
   let hash = 17;
@@ -48,6 +49,7 @@ export function digest(root: object): number {
       continue;
     }
     seen.set(value, seen.size);
+    if (isLeftOut?.(value)) continue;
     if (ArrayBuffer.isView(value)) {
       const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
       mix(bytes.length);

@@ -17,10 +17,20 @@ export const PROPERTIES = [
   'no amplification',
   /** No nonce twice under a key, no key in both directions. */
   'a nonce once',
-  /** Replayed HELLOs cost public-key operations at the rate of PROTOCOL §5.3, and not beyond. */
+  /** Replayed HELLOs cost public-key operations, and introductions are asked for and accepted, at the rates of PROTOCOL §5.3 and §12. */
   'metered',
   /** When the attacker lets go, a request is answered soon. */
   'recovery',
+  /** An introduction is told to whom the other one trusts, and has accepted (PROTOCOL §10.4). */
+  'consent',
+  /** A relay forwards for the two ends of a link, within its rate, while the link is used. */
+  'relayed for two',
+  /** Nothing of what a relay forwards can it read, with all that it has and has recorded. */
+  'secret to the relay',
+  /** Where a peer was said to be nothing but a PING goes, until it has shown that it is there. */
+  'trials say nothing',
+  /** A relayed session does not replace a direct one whose handshake ended after its own began. */
+  'the better path stays',
   /** Everything recorded, both static keys, and all that is in memory: once sessions and epochs are over, they open nothing. */
   'forward secrecy',
 ] as const;

@@ -18,8 +18,8 @@ import {
   type Roles,
 } from '../../src/session/key-schedule.ts';
 import { DatagramType, HEADER_BYTES } from '../../src/wire/header.ts';
+import type { Host, Sent } from './host.ts';
 import { keysBetween } from './thief.ts';
-import type { Host, Sent } from './world.ts';
 
 const KEY_BYTES = 32;
 const LABEL_SESSION = Buffer.from('udp-tool/1 session');
@@ -37,7 +37,7 @@ export function readable(
   const keys = secrets.flatMap((bytes) => halvesOf(bytes));
   const kemKeys = secrets.filter(({ length }) => length === KEM_SECRET_KEY_BYTES);
   const boxes = sent.filter(({ datagram }) => isOfSession(datagram));
-  const sessionKeys = new Set(keys);
+  const sessionKeys = new Set([new Uint8Array(KEY_BYTES), ...keys]);
   for (const [initiator, responder] of pairs) {
     for (const key of derivedKeys(sent, initiator, responder, keys, kemKeys)) sessionKeys.add(key);
   }

@@ -1,2 +1,3 @@
 /** What main.mjs and tests load with the library that can be looked into. */
+export { runIntroduced } from './introduced-schedule.ts';
 export { runSchedule } from './schedule.ts';

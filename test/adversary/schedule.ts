@@ -1,9 +1,10 @@
 /** One schedule: the attacker has the wire for a while, then lets go; and at the end he gets all that is left. */
 import { Attacker } from './attacker.ts';
+import type { Host } from './host.ts';
 import { ledger } from './ledger/ledger.ts';
 import { violated } from './properties.ts';
 import { readable } from './reader.ts';
-import { type Host, World } from './world.ts';
+import { World } from './world.ts';
 
 const MIN_STEPS = 10;
 const MAX_STEPS = 70;
@@ -21,11 +22,13 @@ const READ = 0.004;
 export interface Report {
   readonly steps: number;
   readonly datagrams: number;
+  /** Of them, between two others and over a relay. */
+  readonly relayed: number;
   readonly answered: number;
   /** How long the first request took after the attacker had let go, in ms. */
   readonly recoveredAfterMs: number;
   /** Datagrams that whoever gets everything can read: at once, and after a silence. Null where nobody tried. */
-  readonly readable: { readonly atOnce: number; readonly later: number } | null;
+  readonly readable: { readonly atOnce: number; readonly relayed: number; readonly later: number } | null;
 }
 
 /**
@@ -53,13 +56,14 @@ export function runSchedule(seed: number, reads: number = READ): Report {
   return {
     steps,
     datagrams: world.sent.length,
+    relayed: 0,
     answered: world.requests.answered,
     recoveredAfterMs: (result.settledAt as number) - askedAt,
     readable: read,
   };
 }
 
-function whatIsReadable(world: World): { atOnce: number; later: number } {
+function whatIsReadable(world: World): NonNullable<Report['readable']> {
   const { alice, bob, mallory } = world;
   const pairs: [Host, Host][] = [
     [alice, bob],
@@ -74,5 +78,5 @@ function whatIsReadable(world: World): { atOnce: number; later: number } {
   world.pass(SILENCE_MS);
   const later = attempt();
   if (later > 0) violated('forward secrecy', `${later} datagrams can be read when all is over`);
-  return { atOnce, later };
+  return { atOnce, relayed: 0, later };
 }

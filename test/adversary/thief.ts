@@ -36,7 +36,8 @@ import {
 import { packEnvelope } from '../../src/wire/envelope.ts';
 import { DatagramType, HANDSHAKE_RANDOM_BYTES } from '../../src/wire/header.ts';
 import { BOOT_BYTES, encodeMessage, INSTANCE_BYTES, MessageType } from '../../src/wire/messages.ts';
-import type { Host, Sent, World } from './world.ts';
+import type { Host, Sent } from './host.ts';
+import type { World } from './world.ts';
 
 const COOKIE_BYTES = 55;
 const KEY_BYTES = 32;

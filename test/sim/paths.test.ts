@@ -236,6 +236,46 @@ describe('a relay', () => {
     expect(Math.max(...lengths)).toBeLessThanOrEqual(1_232);
   });
 
+  test('is left alone while nobody uses it', () => {
+    const { network, alice, bob, pi } = world(2, ['symmetric', 'symmetric']);
+    alice.reach(bob);
+    network.run(8_000);
+    expect(alice.kindTo(bob)).toBe('relayed');
+    network.run(90_000);
+    const { datagrams } = pi.machine.relayTraffic;
+    network.run(600_000);
+    expect(pi.machine.relayTraffic.datagrams).toBe(datagrams);
+  });
+
+  test('leads back too: who was found by a relay can ask who found him', () => {
+    const { network, alice, bob } = world(2, ['symmetric', 'symmetric']);
+    alice.reach(bob);
+    network.run(8_000);
+    expect(bob.kindTo(alice)).toBe('relayed');
+    const reached = bob.reach(alice);
+    network.run(1_000);
+    expect(reached.path?.kind).toBe('relayed');
+    const asked = bob.ask(alice, 'hello');
+    network.run(1_000);
+    expect(asked.outcome).toMatchObject({ ok: true });
+  });
+
+  test('leads both ways at once', () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const { network, alice, bob } = world(seed, ['symmetric', 'symmetric']);
+      alice.wait();
+      network.run(1_000);
+      const begun = [alice.reach(bob)];
+      network.run(100 * seed);
+      begun.push(bob.reach(alice));
+      network.run(8_000);
+      expect(begun.map(({ path }) => path?.kind)).toEqual(['relayed', 'relayed']);
+      const asked = [alice.ask(bob, 'hello'), bob.ask(alice, 'hello')];
+      network.run(1_000);
+      for (const { outcome } of asked) expect(outcome, `seed ${seed}`).toMatchObject({ ok: true });
+    }
+  });
+
   test('is none where its owner says so, and an introducer is none either', () => {
     for (const [options, kind] of [
       [{ relayBytesPerSecond: 0 }, null],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { allocate } from '../../src/bytes.ts';
 import { type Answered, KeptAnswers } from '../../src/rpc/kept-answers.ts';
 import { Prng, seeds } from '../support/prng.ts';
 
@@ -31,6 +32,14 @@ describe('kept answers', () => {
     }
     expect(gone.length).toBeGreaterThan(100);
     expect(gone.every(({ answer }) => answer === null)).toBe(true);
+  });
+
+  test('keep nothing alive of what they were cut from', () => {
+    const kept = new KeptAnswers(MAX_BYTES);
+    const entry: Answered = { answer: null };
+    kept.keep(entry, [allocate(100).fill(7)]);
+    expect(entry.answer).toEqual([new Uint8Array(100).fill(7)]);
+    expect(entry.answer?.[0]?.buffer.byteLength).toBe(100);
   });
 
   test('do not include one that is larger than the memory', () => {

@@ -29,6 +29,10 @@ class Ledger {
     return this.#secrets.keys();
   }
 
+  secretsOf(process: object): Uint8Array[] {
+    return [...this.#secrets].filter(([, owner]) => owner === process).map(([bytes]) => bytes);
+  }
+
   /** The process is gone, and its memory with it. */
   ended(process: object): void {
     for (const [bytes, owner] of this.#secrets) if (owner === process) this.#secrets.delete(bytes);
