@@ -1,27 +1,16 @@
 /**
  * Who may use the page: whoever brings a one-time token is given a session, which two secrets open together. The cookie
  * alone is not enough, since browsers send it to every port of this machine's loopback address; the page key is kept by
- * the page, where only pages of this port can read it.
+ * the page, where only pages of this port can read it. Nothing of it outlives the process: while udp-tool does not run, any
+ * user of the machine may have its port, and hear there what an open page sends.
  */
 import { createHash, randomBytes } from 'node:crypto';
 
 export interface DoorOptions {
-  /** Milliseconds since 1970: sessions outlive this process. */
+  /** Milliseconds, also of sleep. */
   readonly now: () => number;
   /** A session that no person used for so long is over. */
   readonly idleMs: number;
-  /** Those that were there before a restart. */
-  readonly sessions?: readonly StoredSession[];
-  /** Sessions changed, and are to be stored. */
-  readonly onChange?: (sessions: readonly StoredSession[]) => void;
-}
-
-/** A session as it is stored: nobody who reads this can enter. */
-export interface StoredSession {
-  /** SHA-256 of cookie and page key, in hexadecimal digits. */
-  readonly hash: string;
-  /** When a person did something there, in milliseconds since 1970. */
-  readonly usedAt: number;
 }
 
 export interface SessionSecrets {
@@ -36,13 +25,12 @@ const MAX_SESSIONS = 16;
 
 export class Door {
   readonly #options: DoorOptions;
+  /** By the hash of both secrets: when a person did something there. The last is the one used last. */
   readonly #sessions = new Map<string, number>();
   #token: { readonly hash: string; readonly madeAt: number } | null = null;
 
   constructor(options: DoorOptions) {
     this.#options = options;
-    for (const { hash, usedAt } of options.sessions ?? []) this.#sessions.set(hash, usedAt);
-    this.#forgetIdle();
   }
 
   /** A token that opens the door once; the one before it does no longer. */
@@ -62,7 +50,6 @@ export class Door {
     this.#sessions.set(sessionHash(secrets), this.#options.now());
     this.#forgetIdle();
     for (const oldest of [...this.#sessions.keys()].slice(0, -MAX_SESSIONS)) this.#sessions.delete(oldest);
-    this.#changed();
     return secrets;
   }
 
@@ -75,23 +62,17 @@ export class Door {
   used(secrets: SessionSecrets): void {
     if (!this.isOpenTo(secrets)) return;
     const hash = sessionHash(secrets);
-    this.#sessions.delete(hash); // the last of the map is the one used last
+    this.#sessions.delete(hash);
     this.#sessions.set(hash, this.#options.now());
-    this.#changed();
   }
 
   leave(secrets: SessionSecrets): void {
     this.#sessions.delete(sessionHash(secrets));
-    this.#changed();
   }
 
   #forgetIdle(): void {
     const { now, idleMs } = this.#options;
     for (const [hash, usedAt] of this.#sessions) if (now() - usedAt >= idleMs) this.#sessions.delete(hash);
-  }
-
-  #changed(): void {
-    this.#options.onChange?.([...this.#sessions].map(([hash, usedAt]) => ({ hash, usedAt })));
   }
 }
 
