@@ -54,6 +54,8 @@ class Refusal extends Error {
   }
 }
 
+const NOT_ENTERED = new Refusal(401, 'not-entered', 'Open the link that udp-tool shows.');
+
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #actions: ReadonlyMap<string, Action>;
@@ -176,9 +178,14 @@ export class HttpServer implements AsyncDisposable {
       await this.#enter(request, response);
       return;
     }
+    if (request.method === 'GET' && name === 'proof') {
+      const proof = door.prove(this.#cookieOf(request) ?? '', query.get('challenge') ?? '');
+      if (proof === null) throw NOT_ENTERED;
+      sendJson(response, 200, { proof });
+      return;
+    }
     const secrets = this.#secretsOf(request);
-    if (secrets === null || !door.isOpenTo(secrets))
-      throw new Refusal(401, 'not-entered', 'Open the link that udp-tool shows.');
+    if (secrets === null || !door.isOpenTo(secrets)) throw NOT_ENTERED;
     this.#strangers.delete(request.socket);
     if (!isWrite) {
       if (request.method !== 'GET' || name !== 'events')
@@ -238,11 +245,15 @@ export class HttpServer implements AsyncDisposable {
     return `udp-tool-${this.port}`;
   }
 
-  #secretsOf({ headers }: IncomingMessage): SessionSecrets | null {
-    const pageKey = headers[PAGE_KEY_HEADER];
-    const cookies = (headers.cookie ?? '').split('; ').map((one) => one.split('='));
-    const cookie = cookies.find(([name]) => name === this.#cookieName)?.[1];
+  #secretsOf(request: IncomingMessage): SessionSecrets | null {
+    const pageKey = request.headers[PAGE_KEY_HEADER];
+    const cookie = this.#cookieOf(request);
     return typeof pageKey === 'string' && cookie !== undefined ? { cookie, pageKey } : null;
+  }
+
+  #cookieOf({ headers }: IncomingMessage): string | undefined {
+    const cookies = (headers.cookie ?? '').split('; ').map((one) => one.split('='));
+    return cookies.find(([name]) => name === this.#cookieName)?.[1];
   }
 
   /** Server-sent events (WHATWG HTML §9.2). */

@@ -2,9 +2,16 @@
 import { createHash } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import {
+  type AddressInfo,
+  connect,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Chromium, Desk, NO_BROWSER } from '../support/gui.ts';
+import { Chromium, Desk, go, NO_BROWSER } from '../support/gui.ts';
 import { ask, entered } from '../support/page-requests.ts';
 import { LOOPBACK } from '../support/relay.ts';
 
@@ -33,7 +40,50 @@ class Squatter implements AsyncDisposable {
   }
 }
 
-/** What ends udp-tool's sessions for good. */
+/** As `ssh -L` has it. */
+class Tunnel implements AsyncDisposable {
+  readonly port: number;
+  readonly #server: NetServer;
+  readonly #ends: Set<Socket>;
+
+  private constructor(server: NetServer, ends: Set<Socket>) {
+    this.port = (server.address() as AddressInfo).port;
+    this.#server = server;
+    this.#ends = ends;
+  }
+
+  /** @param from any free port if not given */
+  static async to(port: number, from = 0): Promise<Tunnel> {
+    const ends = new Set<Socket>();
+    const server = createNetServer((near) => {
+      const far = connect(port, LOOPBACK);
+      for (const [end, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        ends.add(end);
+        end.on('error', () => {}).once('close', () => other.destroy());
+        end.pipe(other);
+      }
+    });
+    await new Promise<void>((done) => server.listen(from, LOOPBACK, done));
+    return new Tunnel(server, ends);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((done) => this.#server.close(done));
+    for (const end of this.#ends) end.destroy();
+    await closed;
+  }
+}
+
+function expectOnlyChallenges({ asked }: Squatter): void {
+  for (const { method, url, headers } of asked) {
+    expect(`${method} ${url}`).toMatch(/^GET \/api\/proof\?challenge=[0-9a-f-]{36}$/);
+    expect(headers).not.toHaveProperty('x-page-key');
+  }
+}
+
 async function expectNothingOpensWith(headers: Readonly<Record<string, string>>, desk: Desk): Promise<void> {
   expect((await ask(desk, '/api/used', { headers })).status).toBe(401);
   expect((await ask(desk, '/api/events', { method: 'GET', headers, isStream: true })).status).toBe(401);
@@ -74,31 +124,80 @@ test('sessions that were kept by an older udp-tool are neither believed nor kept
   );
 });
 
-test.skipIf(NO_BROWSER)('what an open page gives to whoever has the port then opens nothing', async () => {
+test.skipIf(NO_BROWSER)(
+  'an open page gives whoever has the port neither its key nor what is done on it',
+  async () => {
+    await using chromium = await Chromium.launch();
+    const desk = await Desk.open();
+    const { origin } = desk;
+    const { webPort } = desk.gui;
+    await using person = await chromium.at(desk);
+    const { page } = person;
+    await go(page, 'Doctor');
+    const folder = await desk.leave();
+    const squatter = await Squatter.at(webPort, (_, response) => void response.writeHead(503).end());
+    await expect.poll(() => squatter.asked.length).toBeGreaterThan(1); // it asks again by itself
+    await page.getByRole('button', { name: 'Examine again' }).click();
+    await page.getByText('udp-tool does not run any more.').waitFor();
+    await squatter[Symbol.asyncDispose]();
+    expectOnlyChallenges(squatter);
+    const cookie = String(squatter.asked[0]?.headers.cookie); // browsers give that to any port
+
+    await using again = await Desk.open({ webPort }, folder);
+    const headers = { origin, 'content-type': 'application/json', cookie };
+    await expectNothingOpensWith(headers, again);
+    // The tab says so, and is let in by a new link.
+    await page.getByRole('heading', { name: 'Logged out' }).waitFor();
+    await page.getByText('press Enter for a new link').waitFor();
+    await page.goto(again.gui.newLink());
+    await page.getByText('Live').waitFor();
+    await expectNothingOpensWith(headers, again);
+    expect(person.complaints).toEqual([]);
+  },
+);
+
+test.skipIf(NO_BROWSER)('an open page does not believe whoever has the port', async () => {
   await using chromium = await Chromium.launch();
   const desk = await Desk.open();
-  const { origin } = desk;
-  const { webPort } = desk.gui;
   await using person = await chromium.at(desk);
-  const { page } = person;
+  const { webPort } = desk.gui;
   const folder = await desk.leave();
-  const squatter = await Squatter.at(webPort, (_, response) => void response.writeHead(503).end());
-  await expect.poll(() => squatter.asked.length).toBeGreaterThan(1); // it asks again by itself
-  await squatter[Symbol.asyncDispose]();
-  const [stolen] = squatter.asked;
-  const headers = { origin, 'content-type': 'application/json', ...texts(stolen?.headers ?? {}) };
-  expect(headers).toHaveProperty('cookie');
-
-  await using again = await Desk.open({ webPort }, folder);
-  await expectNothingOpensWith(headers, again);
-  // The tab says so, and is let in by a new link.
-  await page.getByRole('heading', { name: 'Logged out' }).waitFor();
-  await page.getByText('press Enter for a new link').waitFor();
-  await page.goto(again.gui.newLink());
-  await page.getByText('Live').waitFor();
-  await expectNothingOpensWith(headers, again);
-  expect(person.complaints).toEqual([]);
+  await using _folder = folder;
+  await using squatter = await Squatter.at(webPort, ({ url }, response) => {
+    if (url?.startsWith('/api/events')) {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: []\n\n'); // enough for the page to be "Live"
+    } else {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ proof: '0'.repeat(64) }));
+    }
+  });
+  await person.page.getByRole('heading', { name: 'Logged out' }).waitFor();
+  expect(squatter.asked.length).toBeGreaterThan(0);
+  expectOnlyChallenges(squatter);
 });
+
+test.skipIf(NO_BROWSER)(
+  'a page behind a tunnel that was away goes on, and told nobody its key meanwhile',
+  async () => {
+    await using chromium = await Chromium.launch();
+    await using desk = await Desk.open();
+    await using person = await chromium.person();
+    const { page } = person;
+    const tunnel = await Tunnel.to(desk.gui.webPort);
+    await page.goto(desk.gui.newLink().replace(`:${desk.gui.webPort}/`, `:${tunnel.port}/`));
+    await page.getByText('Live').waitFor();
+    await tunnel[Symbol.asyncDispose]();
+    const squatter = await Squatter.at(tunnel.port, (_, response) => void response.writeHead(503).end());
+    await expect.poll(() => squatter.asked.length).toBeGreaterThan(0);
+    await squatter[Symbol.asyncDispose]();
+    await page.getByText('udp-tool does not answer').waitFor();
+    expectOnlyChallenges(squatter);
+    await using _again = await Tunnel.to(desk.gui.webPort, tunnel.port);
+    await page.getByText('Live').waitFor();
+    expect(person.complaints).toEqual([]);
+  },
+);
 
 test.skipIf(NO_BROWSER)('what the squatter leaves in the browser meets no link of udp-tool', async () => {
   await using chromium = await Chromium.launch();
@@ -132,11 +231,3 @@ test.skipIf(NO_BROWSER)('what the squatter leaves in the browser meets no link o
   await page.goto(again.gui.newLink());
   await page.getByText('Live').waitFor();
 });
-
-function texts(headers: IncomingMessage['headers']): Record<string, string> {
-  const { cookie, 'x-page-key': pageKey } = headers;
-  return {
-    ...(cookie !== undefined && { cookie }),
-    ...(pageKey !== undefined && { 'x-page-key': String(pageKey) }),
-  };
-}

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { Door, type SessionSecrets } from '../../src/gui/door.ts';
 import { isHostAllowed, isReadAllowed, isWriteAllowed } from '../../src/gui/gatekeeper.ts';
@@ -68,6 +69,25 @@ test('a session that nobody uses ends, one that is used goes on', () => {
   expect(door.isOpenTo(left)).toBe(false);
   door.leave(used);
   expect(door.isOpenTo(used)).toBe(false);
+});
+
+test('the page key is proven to whoever has the cookie, and not told', () => {
+  const clock = new Clock();
+  const door = doorAt(clock);
+  const one = enter(door);
+  const other = enter(door);
+  // HMAC-SHA256 as Node has it; the page has it of Web Crypto.
+  const expected = createHmac('sha256', one.pageKey).update('challenge').digest('hex');
+  expect(door.prove(one.cookie, 'challenge')).toBe(expected);
+  expect(door.prove(other.cookie, 'challenge')).not.toBe(expected);
+  expect(door.prove(one.pageKey, 'challenge')).toBeNull();
+  expect(doorAt(clock).prove(one.cookie, 'challenge')).toBeNull();
+  door.leave({ cookie: one.cookie, pageKey: other.pageKey }); // which ends nothing
+  expect(door.prove(one.cookie, 'challenge')).toBe(expected);
+  door.leave(one);
+  expect(door.prove(one.cookie, 'challenge')).toBeNull();
+  clock.now += 30 * MINUTE;
+  expect(door.prove(other.cookie, 'challenge')).toBeNull();
 });
 
 test('what opened one process opens no other', () => {
