@@ -32,11 +32,7 @@ export function addGui(program: Command): void {
     )
     .addOption(hostOption())
     .addOption(portOption())
-    .option(
-      '--web-port <number>',
-      'TCP port of the page, on loopback; that of the last time if not given',
-      port,
-    )
+    .option('--web-port <number>', 'TCP port of the page, on loopback; any free one if not given', port)
     .addOption(commandsOption())
     .option('--inbox <dir>', 'where to put files that come; "udp-tool" in the home folder if not given')
     .addOption(lanOption())

@@ -1,27 +1,16 @@
 /**
  * Who may use the page: whoever brings a one-time token is given a session, which two secrets open together. The cookie
  * alone is not enough, since browsers send it to every port of this machine's loopback address; the page key is kept by
- * the page, where only pages of this port can read it.
+ * the page, where only pages of this port can read it. Nothing of it outlives the process: while udp-tool does not run, any
+ * user of the machine may have its port, and hear there what an open page sends.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 
 export interface DoorOptions {
-  /** Milliseconds since 1970: sessions outlive this process. */
+  /** Milliseconds, also of sleep. */
   readonly now: () => number;
   /** A session that no person used for so long is over. */
   readonly idleMs: number;
-  /** Those that were there before a restart. */
-  readonly sessions?: readonly StoredSession[];
-  /** Sessions changed, and are to be stored. */
-  readonly onChange?: (sessions: readonly StoredSession[]) => void;
-}
-
-/** A session as it is stored: nobody who reads this can enter. */
-export interface StoredSession {
-  /** SHA-256 of cookie and page key, in hexadecimal digits. */
-  readonly hash: string;
-  /** When a person did something there, in milliseconds since 1970. */
-  readonly usedAt: number;
 }
 
 export interface SessionSecrets {
@@ -34,15 +23,20 @@ const SECRET_BYTES = 32;
 const TOKEN_LIFETIME_MS = 15 * 60_000;
 const MAX_SESSIONS = 16;
 
+interface Session {
+  readonly pageKey: string;
+  /** When a person did something there. */
+  readonly usedAt: number;
+}
+
 export class Door {
   readonly #options: DoorOptions;
-  readonly #sessions = new Map<string, number>();
+  /** By the hash of the cookie; the last is the one used last. */
+  readonly #sessions = new Map<string, Session>();
   #token: { readonly hash: string; readonly madeAt: number } | null = null;
 
   constructor(options: DoorOptions) {
     this.#options = options;
-    for (const { hash, usedAt } of options.sessions ?? []) this.#sessions.set(hash, usedAt);
-    this.#forgetIdle();
   }
 
   /** A token that opens the door once; the one before it does no longer. */
@@ -59,39 +53,54 @@ export class Door {
     this.#token = null;
     if (this.#options.now() - made.madeAt >= TOKEN_LIFETIME_MS) return null;
     const secrets = { cookie: secret(), pageKey: secret() };
-    this.#sessions.set(sessionHash(secrets), this.#options.now());
+    this.#keep(secrets);
     this.#forgetIdle();
     for (const oldest of [...this.#sessions.keys()].slice(0, -MAX_SESSIONS)) this.#sessions.delete(oldest);
-    this.#changed();
     return secrets;
   }
 
-  isOpenTo(secrets: SessionSecrets): boolean {
-    const usedAt = this.#sessions.get(sessionHash(secrets));
-    return usedAt !== undefined && this.#options.now() - usedAt < this.#options.idleMs;
+  isOpenTo({ cookie, pageKey }: SessionSecrets): boolean {
+    const session = this.#find(cookie);
+    return session !== undefined && hashOf(session.pageKey) === hashOf(pageKey);
+  }
+
+  /**
+   * Shows a page that this is the udp-tool which gave it its key, before it sends that: an HMAC-SHA256 under the key, in
+   * hexadecimal digits. Null where there is no such session.
+   */
+  prove(cookie: string, challenge: string): string | null {
+    const session = this.#find(cookie);
+    return session === undefined
+      ? null
+      : createHmac('sha256', session.pageKey).update(challenge).digest('hex');
   }
 
   /** A person did something there. */
   used(secrets: SessionSecrets): void {
-    if (!this.isOpenTo(secrets)) return;
-    const hash = sessionHash(secrets);
-    this.#sessions.delete(hash); // the last of the map is the one used last
-    this.#sessions.set(hash, this.#options.now());
-    this.#changed();
+    if (this.isOpenTo(secrets)) this.#keep(secrets);
   }
 
   leave(secrets: SessionSecrets): void {
-    this.#sessions.delete(sessionHash(secrets));
-    this.#changed();
+    if (this.isOpenTo(secrets)) this.#sessions.delete(hashOf(secrets.cookie));
+  }
+
+  #keep({ cookie, pageKey }: SessionSecrets): void {
+    const hash = hashOf(cookie);
+    this.#sessions.delete(hash);
+    this.#sessions.set(hash, { pageKey, usedAt: this.#options.now() });
+  }
+
+  #find(cookie: string): Session | undefined {
+    const session = this.#sessions.get(hashOf(cookie));
+    return session === undefined || this.#isIdle(session) ? undefined : session;
+  }
+
+  #isIdle({ usedAt }: Session): boolean {
+    return this.#options.now() - usedAt >= this.#options.idleMs;
   }
 
   #forgetIdle(): void {
-    const { now, idleMs } = this.#options;
-    for (const [hash, usedAt] of this.#sessions) if (now() - usedAt >= idleMs) this.#sessions.delete(hash);
-  }
-
-  #changed(): void {
-    this.#options.onChange?.([...this.#sessions].map(([hash, usedAt]) => ({ hash, usedAt })));
+    for (const [hash, session] of this.#sessions) if (this.#isIdle(session)) this.#sessions.delete(hash);
   }
 }
 
@@ -102,8 +111,4 @@ function secret(): string {
 /** What is looked up is a hash, so that how long a comparison takes tells nothing of a secret. */
 function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-function sessionHash({ cookie, pageKey }: SessionSecrets): string {
-  return hashOf(`${cookie}.${pageKey}`);
 }

@@ -1,8 +1,9 @@
 /** `udp-tool gui`: a machine, and the page from which a person uses it. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Address, UdpToolError } from '../index.ts';
 import { loadAssets } from './assets.ts';
-import { Door, type StoredSession } from './door.ts';
+import { Door } from './door.ts';
 import { type Feature, MachineSlot } from './feature.ts';
 import { Ask } from './features/ask.ts';
 import { Chat } from './features/chat.ts';
@@ -14,10 +15,12 @@ import { Wire } from './features/wire.ts';
 import { HttpServer } from './http-server.ts';
 import { LiveHub } from './live.ts';
 import { Machine, type MachineOptions } from './machine.ts';
-import { StateFile } from './state-file.ts';
 
 export interface GuiOptions extends MachineOptions {
-  /** Of the page, on loopback; the one of the last time, else any free one, if not given. */
+  /**
+   * Of the page, on loopback; any free one if not given. Not the one of the last time: another user may have had it since,
+   * and a browser keeps what it was shown there (service workers, files) for the next page of that port.
+   */
   readonly webPort?: number;
   /** Where the page's files are. */
   readonly assets: URL;
@@ -30,35 +33,14 @@ export interface GuiOptions extends MachineOptions {
   readonly onRunning?: (addresses: readonly Address[], isPortTaken: boolean) => void;
 }
 
-/** What a restart keeps, so that an open page goes on: nothing in it opens the door. */
-interface GuiState {
-  readonly webPort: number;
-  readonly sessions: readonly StoredSession[];
-}
-
-const NO_STATE: GuiState = { webPort: 0, sessions: [] };
-
-function checkState(json: unknown): GuiState | null {
-  const { webPort, sessions } = json as GuiState;
-  return Number.isInteger(webPort) && Array.isArray(sessions) ? { webPort, sessions } : null;
-}
-
 export class Gui implements AsyncDisposable {
   readonly #door: Door;
   readonly #http: HttpServer;
   readonly #slot: MachineSlot;
   readonly #features: readonly Feature[];
-  readonly #state: StateFile<GuiState>;
 
-  private constructor(
-    door: Door,
-    http: HttpServer,
-    slot: MachineSlot,
-    features: readonly Feature[],
-    state: StateFile<GuiState>,
-  ) {
+  private constructor(door: Door, http: HttpServer, slot: MachineSlot, features: readonly Feature[]) {
     this.#door = door;
-    this.#state = state;
     this.#http = http;
     this.#slot = slot;
     this.#features = features;
@@ -100,27 +82,21 @@ export class Gui implements AsyncDisposable {
       new Wire(hub, slot),
       new Doctor(options.store),
     );
-    const state = new StateFile(join(options.stateDir, 'gui.json'), checkState);
-    const before = (await state.read()) ?? NO_STATE;
-    const door = new Door({
-      now: Date.now,
-      idleMs: options.idleMs,
-      sessions: before.sessions,
-      onChange: (sessions) => void state.write({ webPort: http.port, sessions }),
-    });
+    // Sessions stood in it, which outlived udp-tool; nothing of the door is kept any more.
+    await rm(join(options.stateDir, 'gui.json'), { force: true }).catch(() => {});
+    const door = new Door({ now: Date.now, idleMs: options.idleMs });
     const assets = await loadAssets(options.assets);
     const actions = features.flatMap((feature) => feature.actions);
     const uploads = features.flatMap((feature) => feature.uploads ?? []);
-    const http = await openHttp(
+    const http = await HttpServer.open(
       { door, hub, actions, uploads, assets, isReadOnly: options.isReadOnly },
-      options.webPort,
-      before.webPort,
+      options.webPort ?? 0,
     );
     await run().catch((error: unknown) => {
       if (!(error instanceof UdpToolError)) throw error;
       if (error.code !== 'key-missing') setup.failed(error);
     });
-    return new Gui(door, http, slot, features, state);
+    return new Gui(door, http, slot, features);
   }
 
   get webPort(): number {
@@ -141,21 +117,5 @@ export class Gui implements AsyncDisposable {
     await this.#http[Symbol.asyncDispose]();
     for (const feature of this.#features) await feature.end?.();
     if (this.#slot.isFilled) await this.#slot.machine[Symbol.asyncDispose]();
-    await this.#state.settled();
-  }
-}
-
-/** Where it was before, if it can, so that pages that are open find it again. */
-async function openHttp(
-  options: Parameters<typeof HttpServer.open>[0],
-  wanted: number | undefined,
-  before: number,
-): Promise<HttpServer> {
-  if (wanted !== undefined) return HttpServer.open(options, wanted);
-  try {
-    return await HttpServer.open(options, before);
-  } catch (error) {
-    if (!(error instanceof UdpToolError) || error.code !== 'port-in-use') throw error;
-    return HttpServer.open(options, 0);
   }
 }

@@ -1,6 +1,6 @@
 /** The page, and its API, by HTTP on loopback: each request is refused here unless it is the page's own. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { UdpToolError, withoutSecretKeys } from '../index.ts';
 import { type Action, Input, type Upload } from './action.ts';
 import type { Asset } from './assets.ts';
@@ -16,11 +16,16 @@ export interface HttpServerOptions {
   /** By path: `/`, `/app.js`. */
   readonly assets: ReadonlyMap<string, Asset>;
   readonly isReadOnly: boolean;
+  /** How long a stranger may take for a request, milliseconds; 10 s if not given. */
+  readonly patienceMs?: number;
 }
 
 const PAGE_KEY_HEADER = 'x-page-key';
 const LOOPBACK = '127.0.0.1';
 const MAX_BODY_BYTES = 256 * 1024;
+const DEFAULT_PATIENCE_MS = 10_000;
+/** A browser has six to one page. Any user of the machine can connect, so the oldest makes room for a new one. */
+const MAX_STRANGERS = 64;
 /** So that a proxy, or the page, sees that the connection lives; and the end of an idle session is noticed. */
 const HEARTBEAT_MS = 15_000;
 /** A page that reads so slowly is let go, and comes back for the state of then. */
@@ -49,19 +54,35 @@ class Refusal extends Error {
   }
 }
 
+const NOT_ENTERED = new Refusal(401, 'not-entered', 'Open the link that udp-tool shows.');
+
 export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #uploads: ReadonlyMap<string, Upload>;
-  /** A large file takes as long as it takes; heads have a minute, as Node has it. */
-  readonly #server = createServer({ requestTimeout: 0 }, (request, response) => {
-    void this.#answer(request, response);
-  });
+  /** Connections by which nobody has shown the secrets of a session yet. */
+  readonly #strangers = new Set<Socket>();
+  readonly #patienceMs: number;
+  readonly #server: Server;
 
   private constructor(options: HttpServerOptions) {
     this.#options = options;
     this.#actions = new Map(options.actions.map((action) => [action.name, action]));
     this.#uploads = new Map(options.uploads.map((upload) => [upload.name, upload]));
+    this.#patienceMs = options.patienceMs ?? DEFAULT_PATIENCE_MS;
+    this.#server = createServer(
+      {
+        // A large file takes as long as it takes. Node has no bound for heads either then, unless it is told.
+        requestTimeout: 0,
+        headersTimeout: this.#patienceMs,
+        connectionsCheckingInterval: this.#patienceMs,
+      },
+      (request, response) => {
+        this.#bound(request, response);
+        void this.#answer(request, response);
+      },
+    );
+    this.#server.on('connection', (socket) => this.#admit(socket));
   }
 
   /**
@@ -86,6 +107,23 @@ export class HttpServer implements AsyncDisposable {
     const closed = new Promise((done) => this.#server.close(done));
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  #admit(socket: Socket): void {
+    this.#strangers.add(socket);
+    socket.once('close', () => this.#strangers.delete(socket));
+    const [oldest] = this.#strangers;
+    if (oldest === undefined || this.#strangers.size <= MAX_STRANGERS) return;
+    this.#strangers.delete(oldest);
+    oldest.destroy();
+  }
+
+  /** A stranger's request has to be here in time, also one that was answered before its end. */
+  #bound(request: IncomingMessage, response: ServerResponse): void {
+    const late = setTimeout(() => {
+      if (!request.complete && this.#strangers.has(request.socket)) request.socket.destroy();
+    }, this.#patienceMs).unref();
+    response.once('close', () => request.complete && clearTimeout(late));
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -140,9 +178,15 @@ export class HttpServer implements AsyncDisposable {
       await this.#enter(request, response);
       return;
     }
+    if (request.method === 'GET' && name === 'proof') {
+      const proof = door.prove(this.#cookieOf(request) ?? '', query.get('challenge') ?? '');
+      if (proof === null) throw NOT_ENTERED;
+      sendJson(response, 200, { proof });
+      return;
+    }
     const secrets = this.#secretsOf(request);
-    if (secrets === null || !door.isOpenTo(secrets))
-      throw new Refusal(401, 'not-entered', 'Open the link that udp-tool shows.');
+    if (secrets === null || !door.isOpenTo(secrets)) throw NOT_ENTERED;
+    this.#strangers.delete(request.socket);
     if (!isWrite) {
       if (request.method !== 'GET' || name !== 'events')
         throw new Refusal(404, 'not-found', 'There is nothing.');
@@ -201,11 +245,15 @@ export class HttpServer implements AsyncDisposable {
     return `udp-tool-${this.port}`;
   }
 
-  #secretsOf({ headers }: IncomingMessage): SessionSecrets | null {
-    const pageKey = headers[PAGE_KEY_HEADER];
-    const cookies = (headers.cookie ?? '').split('; ').map((one) => one.split('='));
-    const cookie = cookies.find(([name]) => name === this.#cookieName)?.[1];
+  #secretsOf(request: IncomingMessage): SessionSecrets | null {
+    const pageKey = request.headers[PAGE_KEY_HEADER];
+    const cookie = this.#cookieOf(request);
     return typeof pageKey === 'string' && cookie !== undefined ? { cookie, pageKey } : null;
+  }
+
+  #cookieOf({ headers }: IncomingMessage): string | undefined {
+    const cookies = (headers.cookie ?? '').split('; ').map((one) => one.split('='));
+    return cookies.find(([name]) => name === this.#cookieName)?.[1];
   }
 
   /** Server-sent events (WHATWG HTML §9.2). */

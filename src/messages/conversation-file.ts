@@ -47,7 +47,10 @@ export interface ConversationSummary {
   readonly last?: ChatMessage;
 }
 
-/** What a conversation keeps: the newest messages, until they are so many, or so many bytes of its file. */
+/**
+ * What a conversation keeps: the newest messages, until they are so many, or so many bytes of its file; and all that waits
+ * or that nobody has read.
+ */
 export interface ConversationBounds {
   readonly maxMessages: number;
   readonly maxBytes: number;
@@ -142,6 +145,12 @@ export class ConversationFile {
     return [...this.#waiting];
   }
 
+  /** What nobody has read fills the bounds: more of it would only grow the file. */
+  get isFullOfUnread(): boolean {
+    const bytes = this.#unreadUpTo(this.#lastSeq).reduce((total, { length }) => total + length, 0);
+    return this.#unread >= this.#bounds.maxMessages || bytes >= this.#bounds.maxBytes;
+  }
+
   /**
    * Adds messages at the end; once this resolves they are on the disk.
    * @throws UdpToolError `not-cbor`; what the file system says, and then nothing was added
@@ -175,7 +184,7 @@ export class ConversationFile {
    */
   async markRead(upToSeq: number): Promise<number | null> {
     const upTo = Math.min(upToSeq, this.#lastSeq);
-    if (this.#unreadUpTo(upTo) === 0) return null;
+    if (this.#unreadUpTo(upTo).length === 0) return null;
     await this.#append([{ kind: 'read', upTo }]);
     return upTo;
   }
@@ -258,7 +267,7 @@ export class ConversationFile {
       case 'read': {
         // Those behind the last may be damaged, and their numbers will be others'.
         const upTo = Math.min(stored.upTo, this.#lastSeq);
-        this.#unread -= this.#unreadUpTo(upTo);
+        this.#unread -= this.#unreadUpTo(upTo).length;
         this.#readUpTo = Math.max(this.#readUpTo, upTo);
         return true;
       }
@@ -274,14 +283,13 @@ export class ConversationFile {
     }
   }
 
-  #unreadUpTo(upTo: number): number {
-    let count = 0;
-    for (let i = this.#entries.length - 1; i >= 0; i--) {
-      const { seq, direction } = this.#entries[i] as Entry;
-      if (seq <= this.#readUpTo) break;
-      if (seq <= upTo && direction === 'in') count++;
-    }
-    return count;
+  #unreadUpTo(upTo: number): Entry[] {
+    const first = this.#entries.findLastIndex(({ seq }) => seq <= this.#readUpTo) + 1;
+    return this.#entries.slice(first).filter((entry) => this.#isUnread(entry) && entry.seq <= upTo);
+  }
+
+  #isUnread({ seq, direction }: Entry): boolean {
+    return direction === 'in' && seq > this.#readUpTo;
   }
 
   async #append(records: readonly Stored[]): Promise<void> {
@@ -321,7 +329,7 @@ export class ConversationFile {
     if (this.#size === 0) await syncFolder(dirname(this.#path));
   }
 
-  /** Writes the file anew, with what is within the bounds, and what still waits. */
+  /** Writes the file anew, with what is within the bounds, and what still waits or is not read. */
   async #dropOldest(): Promise<void> {
     const { maxMessages, maxBytes } = this.#bounds;
     const kept: Entry[] = [];
@@ -329,7 +337,7 @@ export class ConversationFile {
     let total = 0;
     for (const entry of this.#entries.toReversed()) {
       const fits = ++count <= maxMessages && (total += entry.length) <= maxBytes;
-      if (fits || count === 1 || this.#waiting.has(entry)) kept.unshift(entry);
+      if (fits || count === 1 || this.#waiting.has(entry) || this.#isUnread(entry)) kept.unshift(entry);
     }
     const old = await readFile(this.#path);
     const lines: Buffer[] = kept.map(({ offset, length }) => old.subarray(offset, offset + length));
@@ -350,7 +358,7 @@ export class ConversationFile {
       this.#byId.set(entry.direction + entry.id, entry);
     }
     this.#size = bytes.length;
-    this.#unread = this.#unreadUpTo(this.#lastSeq);
+    this.#unread = this.#unreadUpTo(this.#lastSeq).length;
     this.#rewriteAt = this.#slackAbove({ maxMessages: kept.length, maxBytes: bytes.length });
   }
 

@@ -37,7 +37,10 @@ export interface ConversationsOptions {
   readonly signal: AbortSignal;
   /** Told, as a sentence, what cannot be read, or not be taken from the inbox; that stays there. */
   readonly onTrouble?: (text: string) => void;
-  /** What is kept of each peer: the newest, and at times an eighth more. */
+  /**
+   * What is kept of each peer: the newest, and at times an eighth more; and all that waits, or that nobody has read. Where
+   * so much is not read, the rest stays in the inbox, which is bounded itself.
+   */
   readonly maxMessages?: number;
   /** Bytes on disk. */
   readonly maxBytes?: number;
@@ -179,7 +182,9 @@ export class Conversations implements AsyncDisposable {
     if (!Number.isSafeInteger(upToSeq)) throw new UdpToolError('bad-usage', 'A message is meant by its seq.');
     await this.#do('mark messages as read', async () => {
       const upTo = await (await this.#file(peer)).markRead(upToSeq);
-      if (upTo !== null) this.#tell(peer, { kind: 'read', upTo });
+      if (upTo === null) return;
+      this.#tell(peer, { kind: 'read', upTo });
+      this.#takeSoon(); // what had no room
     });
   }
 
@@ -213,6 +218,7 @@ export class Conversations implements AsyncDisposable {
         if (name.startsWith(`${peer}.`)) await rm(join(this.#folder, name), { force: true });
       await syncFolder(this.#folder);
       this.#tell(peer, { kind: 'forgotten' });
+      this.#takeSoon();
     });
   }
 
@@ -235,16 +241,18 @@ export class Conversations implements AsyncDisposable {
 
   async #begin(signal: AbortSignal): Promise<void> {
     const closing = this.#closing.signal;
-    const onChange = (): void => {
-      this.refresh().catch((error: UdpToolError) => {
-        if (!closing.aborted) this.#onTrouble(error.message);
-      });
-    };
+    const onChange = (): void => this.#takeSoon();
     if (signal.aborted) throw new UdpToolError('aborted', 'The conversations were closed.');
     signal.addEventListener('abort', () => void this.close(), { once: true, signal: closing });
     await this.#store.watch('inbox', onChange, closing);
     await this.#store.watch('outbox', onChange, closing);
     await this.refresh();
+  }
+
+  #takeSoon(): void {
+    this.refresh().catch((error: UdpToolError) => {
+      if (!this.#closing.signal.aborted) this.#onTrouble(error.message);
+    });
   }
 
   /** Each peer by itself: where the file of one cannot be written, the others go on. */
@@ -272,10 +280,10 @@ export class Conversations implements AsyncDisposable {
 
   /** First into the conversation and down to the disk, then out of the inbox. */
   async #takeIn(file: ConversationFile, messages: readonly Message[]): Promise<void> {
-    const fresh = messages.filter(({ id }) => !file.has('in', id));
+    const fresh = file.isFullOfUnread ? [] : messages.filter(({ id }) => !file.has('in', id));
     if (fresh.length > 0)
       for (const message of await file.add('in', fresh)) this.#tell(file.peer, { kind: 'added', message });
-    for (const message of messages) await this.#store.markRead(message);
+    for (const message of messages) if (file.has('in', message.id)) await this.#store.markRead(message);
   }
 
   /** What others put into the outbox, and what became of what was there. */

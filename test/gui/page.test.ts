@@ -166,8 +166,8 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     // Started anew, it is where it was.
     const folder = await pi.leave();
     await using again = await Desk.open({}, folder);
-    await again.store.loadKeyPair();
-    await other.page.getByText('Live').waitFor();
+    await other.page.goto(again.gui.newLink());
+    await go(other.page, 'Files');
     await transfer.getByRole('button', { name: 'Resume: large.bin' }).click();
     await transfer.getByText('from mac done').waitFor({ timeout: 60_000 });
     expect(await hashOf(join(pi.folder, 'inbox', 'large.bin'))).toBe(await hashOf(source));
@@ -278,7 +278,7 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     expect(person.complaints).toEqual([]);
   });
 
-  test('a page that is open goes on by itself when udp-tool was started anew, and offers what it offered', async () => {
+  test('a page that was open is over when udp-tool was started anew; by the new link it offers what it offered', async () => {
     const before = await Desk.open();
     await using person = await chromium.at(before);
     const { page } = person;
@@ -290,13 +290,18 @@ describe.skipIf(NO_BROWSER)('the page', () => {
     await page.getByRole('button', { name: 'Remove: note.txt' }).waitFor();
     const { webPort } = before.gui;
     const folder = await before.leave();
-    await page.getByText('udp-tool does not run; waiting for it').waitFor();
-    await using after = await Desk.open({}, folder);
+    await page.getByText('udp-tool does not answer; waiting for it').waitFor();
+    await page.getByText('Was udp-tool started anew?').waitFor();
+    await using after = await Desk.open({ webPort }, folder);
+    await page.getByRole('heading', { name: 'Logged out' }).waitFor();
+    await page.getByText('press Enter for a new link').waitFor();
+    await page.goto(after.gui.newLink());
     await page.getByText('Live').waitFor();
+    await go(page, 'Files');
     await page.getByRole('region', { name: 'What you offer' }).getByText('5 B').waitFor();
     await page.getByRole('button', { name: 'Remove: note.txt' }).click();
     await page.getByText('Nothing yet.').waitFor();
-    expect(after.gui.webPort).toBe(webPort);
+    expect(person.complaints).toEqual([]);
   });
 
   test('who logged out comes in by a new link in the same tab, and by no old one', async () => {

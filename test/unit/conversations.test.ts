@@ -1,6 +1,6 @@
 import { appendFile, cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type ChatMessage,
   type ConversationChange,
@@ -226,7 +226,10 @@ describe('a conversation', () => {
     {
       await using here = await Machine.start(folder, options);
       await here.conversations.send(pi, 'waits');
-      for (let i = 1; i <= 25; i++) await here.receive(pi, String(i));
+      for (let i = 1; i <= 25; i++) {
+        await here.receive(pi, String(i));
+        await here.conversations.markRead(pi, Number.MAX_SAFE_INTEGER);
+      }
       const { id } = await here.conversations.send(pi, 'arrived');
       await here.store.settled({ peer: pi, id });
       for (let i = 26; i <= 40; i++) {
@@ -242,6 +245,35 @@ describe('a conversation', () => {
     expect((await next.lines(pi)).slice(-16)).toEqual(expected.slice(1));
     expect(await next.conversations.summary(pi)).toMatchObject({ unread: 0, waiting: 1 });
   });
+
+  const TEXTS = Array.from({ length: 16 }, (_, i) => String(i + 1));
+  test.each([
+    ['messages', { maxMessages: 8 }],
+    ['bytes', { maxBytes: 8 * 150 }],
+  ])(
+    'drops nothing that nobody has read, and leaves what is too many %s in the inbox',
+    async (_, options) => {
+      using _still = vi.spyOn(MessageStore.prototype, 'watch').mockResolvedValue(); // nobody looks but who is asked
+      await using folder = await TemporaryFolder.make();
+      {
+        await using here = await Machine.start(folder, options);
+        await here.receive(pi, ...TEXTS.slice(0, 8));
+        await here.receive(pi, ...TEXTS.slice(8));
+        for (let i = 0; i < 12; i++) {
+          await here.conversations.send(pi, 'mine');
+          await here.deliverFirst(pi);
+        }
+      }
+      await using here = await Machine.start(folder, options);
+      const came = async () => (await here.all(pi)).filter(({ direction }) => direction === 'in');
+      expect((await came()).map(({ text }) => text)).toEqual(TEXTS.slice(0, 8));
+      expect((await here.store.unread()).map(({ text }) => text)).toEqual(TEXTS.slice(8));
+      // Once they are read, others have room.
+      await here.conversations.markRead(pi, Number.MAX_SAFE_INTEGER);
+      expect((await came()).at(-1)).toMatchObject({ text: '16', read: false });
+      expect(await here.store.unread()).toEqual([]);
+    },
+  );
 
   test('is bounded in bytes as well, of which marks are a part', async () => {
     await using folder = await TemporaryFolder.make();

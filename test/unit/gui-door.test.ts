@@ -1,5 +1,6 @@
+import { createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { Door, type StoredSession } from '../../src/gui/door.ts';
+import { Door, type SessionSecrets } from '../../src/gui/door.ts';
 import { isHostAllowed, isReadAllowed, isWriteAllowed } from '../../src/gui/gatekeeper.ts';
 
 const MINUTE = 60_000;
@@ -8,21 +9,19 @@ class Clock {
   now = 1_800_000_000_000;
 }
 
-function doorAt(clock: Clock, sessions: readonly StoredSession[] = []) {
-  let stored: readonly StoredSession[] = sessions;
-  const door = new Door({
-    now: () => clock.now,
-    idleMs: 30 * MINUTE,
-    sessions,
-    onChange: (changed) => {
-      stored = changed;
-    },
-  });
-  return { door, stored: () => stored };
+function doorAt(clock: Clock): Door {
+  return new Door({ now: () => clock.now, idleMs: 30 * MINUTE });
+}
+
+/** A new session. */
+function enter(door: Door): SessionSecrets {
+  const secrets = door.enter(door.newToken());
+  if (secrets === null) throw new Error('no session');
+  return secrets;
 }
 
 test('a token opens once', () => {
-  const { door } = doorAt(new Clock());
+  const door = doorAt(new Clock());
   const token = door.newToken();
   expect(door.enter('')).toBeNull();
   expect(door.enter(`${token}x`)).toBeNull();
@@ -33,7 +32,7 @@ test('a token opens once', () => {
 
 test('a new token ends the one before it, and each is too old after a quarter of an hour', () => {
   const clock = new Clock();
-  const { door } = doorAt(clock);
+  const door = doorAt(clock);
   const first = door.newToken();
   const second = door.newToken();
   expect(door.enter(first)).toBeNull();
@@ -45,10 +44,9 @@ test('a new token ends the one before it, and each is too old after a quarter of
 });
 
 test('neither the cookie nor the page key opens alone', () => {
-  const { door } = doorAt(new Clock());
-  const one = door.enter(door.newToken());
-  const other = door.enter(door.newToken());
-  if (one === null || other === null) throw new Error('no session');
+  const door = doorAt(new Clock());
+  const one = enter(door);
+  const other = enter(door);
   expect(door.isOpenTo(one)).toBe(true);
   expect(door.isOpenTo({ cookie: one.cookie, pageKey: '' })).toBe(false);
   expect(door.isOpenTo({ cookie: '', pageKey: one.pageKey })).toBe(false);
@@ -59,10 +57,9 @@ test('neither the cookie nor the page key opens alone', () => {
 
 test('a session that nobody uses ends, one that is used goes on', () => {
   const clock = new Clock();
-  const { door } = doorAt(clock);
-  const used = door.enter(door.newToken());
-  const left = door.enter(door.newToken());
-  if (used === null || left === null) throw new Error('no session');
+  const door = doorAt(clock);
+  const used = enter(door);
+  const left = enter(door);
   clock.now += 20 * MINUTE;
   door.used(used);
   clock.now += 20 * MINUTE;
@@ -74,25 +71,41 @@ test('a session that nobody uses ends, one that is used goes on', () => {
   expect(door.isOpenTo(used)).toBe(false);
 });
 
-test('sessions survive a restart, by what does not open the door', () => {
+test('the page key is proven to whoever has the cookie, and not told', () => {
   const clock = new Clock();
-  const { door, stored } = doorAt(clock);
-  const secrets = door.enter(door.newToken());
-  if (secrets === null) throw new Error('no session');
-  const text = JSON.stringify(stored());
-  expect(text).not.toContain(secrets.cookie);
-  expect(text).not.toContain(secrets.pageKey);
-  expect(doorAt(clock, stored()).door.isOpenTo(secrets)).toBe(true);
+  const door = doorAt(clock);
+  const one = enter(door);
+  const other = enter(door);
+  // HMAC-SHA256 as Node has it; the page has it of Web Crypto.
+  const expected = createHmac('sha256', one.pageKey).update('challenge').digest('hex');
+  expect(door.prove(one.cookie, 'challenge')).toBe(expected);
+  expect(door.prove(other.cookie, 'challenge')).not.toBe(expected);
+  expect(door.prove(one.pageKey, 'challenge')).toBeNull();
+  expect(doorAt(clock).prove(one.cookie, 'challenge')).toBeNull();
+  door.leave({ cookie: one.cookie, pageKey: other.pageKey }); // which ends nothing
+  expect(door.prove(one.cookie, 'challenge')).toBe(expected);
+  door.leave(one);
+  expect(door.prove(one.cookie, 'challenge')).toBeNull();
   clock.now += 30 * MINUTE;
-  expect(doorAt(clock, stored()).door.isOpenTo(secrets)).toBe(false);
+  expect(door.prove(other.cookie, 'challenge')).toBeNull();
+});
+
+test('what opened one process opens no other', () => {
+  const clock = new Clock();
+  const before = doorAt(clock);
+  const secrets = enter(before);
+  const token = before.newToken();
+  const after = doorAt(clock);
+  expect(after.enter(token)).toBeNull();
+  expect(after.isOpenTo(secrets)).toBe(false);
+  after.used(secrets); // which does not bring it back
+  expect(after.isOpenTo(secrets)).toBe(false);
 });
 
 test('there are sixteen sessions at most', () => {
-  const { door, stored } = doorAt(new Clock());
-  const first = door.enter(door.newToken());
-  for (let i = 0; i < 16; i++) door.enter(door.newToken());
-  expect(stored()).toHaveLength(16);
-  expect(first && door.isOpenTo(first)).toBe(false);
+  const door = doorAt(new Clock());
+  const sessions = Array.from({ length: 17 }, () => enter(door));
+  expect(sessions.map((secrets) => door.isOpenTo(secrets))).toEqual([false, ...Array(16).fill(true)]);
 });
 
 test.each([

@@ -84,6 +84,11 @@ export function App({ refusal }: { refusal: ErrorView | null }): JSX.Element {
         <h1 ref={heading} tabIndex={-1}>
           {title}
         </h1>
+        {connection === 'away' && (
+          <p class="notice">
+            Was udp-tool started anew? Then open the link that it shows: this page is over.
+          </p>
+        )}
         {status?.isReadOnly && <p class="notice">This page only looks: it was started with --read-only.</p>}
         {status?.isPortTaken && (
           <p class="notice">
@@ -100,7 +105,7 @@ export function App({ refusal }: { refusal: ErrorView | null }): JSX.Element {
 const CONNECTIONS: Record<Connection, string> = {
   connecting: 'Connecting',
   live: 'Live',
-  away: 'udp-tool does not run; waiting for it',
+  away: 'udp-tool does not answer; waiting for it',
   'logged-out': 'Logged out',
 };
 

@@ -1,7 +1,7 @@
 /** What udp-tool tells as it happens, mirrored here; comes back by itself after udp-tool was away. */
 import { useEffect, useState } from 'preact/hooks';
 import type { Update } from '../api.ts';
-import { keyHeader } from './session.ts';
+import { keyHeader, meet, part } from './session.ts';
 
 export type Connection = 'connecting' | 'live' | 'away' | 'logged-out';
 
@@ -79,6 +79,8 @@ async function followOnce(): Promise<'away' | 'logged-out'> {
   };
   try {
     heard();
+    const met = await meet(silence.signal);
+    if (met !== 'proven') return met;
     const response = await fetch('/api/events', { headers: keyHeader(), signal: silence.signal });
     if (response.status === 401) return 'logged-out';
     if (!response.ok || response.body === null) return 'away';
@@ -103,6 +105,7 @@ async function followOnce(): Promise<'away' | 'logged-out'> {
   } catch {
     return 'away';
   } finally {
+    part();
     clearTimeout(timer);
   }
 }
