@@ -35,103 +35,146 @@ fun k_open(key): key.
 fun mixed(key, key, key, key, key, id, point): key.
 fun k_c2s(key, point, point): key.
 fun k_s2c(key, point, point): key.
+free nothing: key. free nobody: point.         (* for what a fault leaves out *)
 
 free i, r: scalar [private].
 
-event Sent(point, point, key, bitstring).      (* initiator, responder, keys, request *)
-event Answered(point, point, key, bitstring, bitstring).
-event Took(point, point, key, bitstring, random).
-event Heard(point, point, key, bitstring, bitstring).
+(* Initiator, responder, session, request, answer. A session is ck, sid, E_s and E_c: README.md says why not P. *)
+event Sent(point, point, bitstring, bitstring).
+event Answered(point, point, bitstring, bitstring, bitstring).
+event Took(point, point, bitstring, bitstring, random).
+event Heard(point, point, bitstring, bitstring, bitstring).
 event Consumed(id, random).
 `;
 
-/** @param later what is lost after the fact, in phase 1 */
-function initiator(later) {
+/** The same term, or nothing where it is the fault of the model that it is left out. */
+const except = (without) => (name, term) => (without.includes(name) ? 'nothing' : term);
+
+/**
+ * What is random is drawn first: to the prover, a name that is drawn later is a function of all that was received before, and
+ * there is no end of them. So it may be lost also where the handshake came no further.
+ *
+ * @param later what is lost after the fact, in phase 1
+ * @param without what is left out, by a fault
+ */
+function initiator({ later = {}, without = [] }) {
+  const part = except(without);
+  const [I, R] = without.includes('names') ? ['nobody', 'nobody'] : ['I', 'R'];
+  const hello = without.includes('hello') ? 'HELLO' : 'hello';
   const losses = [later.ephemerals && 'out(net, e_c)', later.kem && 'out(net, d)'].filter(Boolean);
   return `
 let Initiator(own: scalar, R: point, psk: key) =
-  let I = public(own) in
-  let k0 = pair_key(dh(own, R), psk) in
-  new d: kem_secret; new nonce: bitstring;
-  let hello = (nonce, box(k_h(k0, I, R), (HELLO, nonce), kem_public(d))) in
-  out(net, hello);
-  in(net, (nonce2: bitstring, challenge: bitstring));
-  let (boot: bitstring, E_s: point, kem_ct: bitstring, sid: id, cookie: bitstring) =
-    unbox(k_c(k0, I, R), (CHALLENGE, hash(hello), nonce2), challenge) in
-  let ck = chaining(decapsulate(d, kem_ct), I, R, hash((hello, boot, E_s, kem_ct))) in
-  new e_c: scalar;
-  let E_c = public(e_c) in
-  let P = mixed(k0, dh(e_c, R), dh(own, E_s), dh(e_c, E_s), ck, sid, E_c) in
-  new request: bitstring;
-  event Sent(I, R, P, request);
-  let box2 = box(k_c2s(P, I, R), (OPEN, sid), request) in
-  out(net, (sid, cookie, box(k_open(ck), (OPEN, sid), (E_c, hash(box2))), box2));
-  ( ( in(net, data: bitstring);
-      let answer: bitstring = unbox(k_s2c(P, I, R), (DATA, sid), data) in
-      event Heard(I, R, P, request, answer) )
-  ${losses.length > 0 ? `| (phase 1; ${losses.join('; ')})` : ''} ).
+  new d: kem_secret; new nonce: bitstring; new e_c: scalar; new request: bitstring;
+  ( ${losses.length > 0 ? `(phase 1; ${losses.join('; ')}) |` : ''}
+  ( let I = public(own) in
+    let k0 = pair_key(dh(own, R), psk) in
+    let hello = (nonce, box(k_h(k0, I, R), (HELLO, nonce), kem_public(d))) in
+    out(net, hello);
+    in(net, (nonce2: bitstring, challenge: bitstring));
+    let (boot: bitstring, E_s: point, kem_ct: bitstring, sid: id, cookie: bitstring) =
+      unbox(k_c(k0, I, R), (CHALLENGE, hash(hello), nonce2), challenge) in
+    let ck = chaining(decapsulate(d, kem_ct), ${I}, ${R}, hash((${hello}, boot, E_s, kem_ct))) in
+    let E_c = public(e_c) in
+    let P = mixed(${part('k0', 'k0')}, ${part('k_es', 'dh(e_c, R)')}, ${part('k_se', 'dh(own, E_s)')}, ${part('k_ee', 'dh(e_c, E_s)')},
+      ${part('ck', 'ck')}, sid, E_c) in
+    let session = (ck, sid, E_s, E_c) in
+    event Sent(I, R, session, request);
+    let box2 = box(k_c2s(P, ${I}, ${R}), (OPEN, sid), request) in
+    out(net, (sid, cookie, box(k_open(ck), (OPEN, sid), (E_c, hash(box2))), box2));
+    in(net, data: bitstring);
+    let answer: bitstring = unbox(k_s2c(P, ${I}, ${R}), (DATA, sid), data) in
+    event Heard(I, R, session, request, answer) )).
 `;
 }
 
 /** The cookie is bound to the peer and to sid; what it says of an address is left out. */
-function responder(later, insider) {
+function responder({ stolen = {}, later = {}, insider = false, without = [] }) {
+  const part = except(without);
+  const [I, R] = without.includes('names') ? ['nobody', 'nobody'] : ['I', 'R'];
+  const hello = without.includes('hello') ? 'HELLO' : 'hello';
   return `
 let AnswerHello(own: scalar, I: point, psk: key, epoch: key, e_s: scalar, boot: bitstring) =
-  in(net, (nonce: bitstring, sealed: bitstring));
-  let R = public(own) in
-  let k0 = pair_key(dh(own, I), psk) in
-  let kem_pk: bitstring = unbox(k_h(k0, I, R), (HELLO, nonce), sealed) in
   new co: coins; new sid: id; new nonce2: bitstring;
-  let hello = (nonce, sealed) in
-  let ct = encapsulated(kem_pk, co) in
-  let ck = chaining(shared(kem_pk, co), I, R, hash((hello, boot, public(e_s), ct))) in
-  let cookie = box(epoch, (COOKIE, sid), (ck, I)) in
-  ( out(net, (nonce2, box(k_c(k0, I, R), (CHALLENGE, hash(hello), nonce2), (boot, public(e_s), ct, sid, cookie))))
-  ${later.kem ? '| (phase 1; out(net, co))' : ''} ).
+  ( ${later.kem ? '(phase 1; out(net, co)) |' : ''}
+  ( in(net, (nonce: bitstring, sealed: bitstring));
+    let R = public(own) in
+    let k0 = pair_key(dh(own, I), psk) in
+    let kem_pk: bitstring = unbox(k_h(k0, I, R), (HELLO, nonce), sealed) in
+    let hello = (nonce, sealed) in
+    let ct = encapsulated(kem_pk, co) in
+    let ck = chaining(shared(kem_pk, co), ${I}, ${R}, hash((${hello}, boot, public(e_s), ct))) in
+    let cookie = box(epoch, (COOKIE, sid), (ck, I)) in
+    out(net, (nonce2, box(k_c(k0, I, R), (CHALLENGE, hash(hello), nonce2), (boot, public(e_s), ct, sid, cookie)))) )).
 
 let AnswerOpen(own: scalar, psk: key, epoch: key, e_s: scalar) =
+  new once: random;
   in(net, (sid: id, cookie: bitstring, box1: bitstring, box2: bitstring));
   let R = public(own) in
   let (ck: key, I: point) = unbox(epoch, (COOKIE, sid), cookie) in
   let (E_c: point, h: bitstring) = unbox(k_open(ck), (OPEN, sid), box1) in
   if h = hash(box2) then
   let k0 = pair_key(dh(own, I), psk) in
-  let P = mixed(k0, dh(own, E_c), dh(e_s, I), dh(e_s, E_c), ck, sid, E_c) in
-  let request: bitstring = unbox(k_c2s(P, I, R), (OPEN, sid), box2) in
-  new once: random;
+  let P = mixed(${part('k0', 'k0')}, ${part('k_es', 'dh(own, E_c)')}, ${part('k_se', 'dh(e_s, I)')}, ${part('k_ee', 'dh(e_s, E_c)')},
+    ${part('ck', 'ck')}, sid, E_c) in
+  let session = (ck, sid, public(e_s), E_c) in
+  let request: bitstring = unbox(k_c2s(P, ${I}, ${R}), (OPEN, sid), box2) in
   event Consumed(sid, once);
-  event Took(I, R, P, request, once);
+  event Took(I, R, session, request, once);
+  (* Drawn here, and not first: to the prover it would be one answer to whoever asked. *)
   new answer: bitstring;
-  event Answered(I, R, P, request, answer);
-  out(net, box(k_s2c(P, I, R), (DATA, sid), answer)).
+  event Answered(I, R, session, request, answer);
+  out(net, box(k_s2c(P, ${I}, ${R}), (DATA, sid), answer)).
 
 let Responder(own: scalar, I: point, psk: key) =
-  new boot: bitstring;
+  new boot: bitstring; out(net, boot);
   ! ( new epoch: key; new e_s: scalar;
-      ( ! AnswerHello(own, I, psk, epoch, e_s, boot)
+      ( ! ${insider ? '(in(net, J: point); AnswerHello(own, J, psk, epoch, e_s, boot))' : 'AnswerHello(own, I, psk, epoch, e_s, boot)'}
       | ! AnswerOpen(own, psk, epoch, e_s)
-      ${insider ? '| ! (in(net, x: scalar); AnswerHello(own, public(x), psk, epoch, e_s, boot))' : ''}
       ${later.ephemerals ? '| (phase 1; out(net, e_s))' : ''}
-      ${later.cookie ? '| (phase 1; out(net, epoch))' : ''} ) ).
+      ${stolen.cookie ? '| out(net, epoch)' : ''}${later.cookie ? '| (phase 1; out(net, epoch))' : ''} ) ).
 `;
 }
 
+/**
+ * What stays secret, and until when. It only helps the prover, who would not come to an end otherwise: it proves this too, and
+ * ends with an error where it is not so.
+ */
+function secrets({ stolen = {}, later = {}, hasPsk = false }) {
+  const { statics, ephemerals } = later;
+  const owners = [!stolen.initiator && 'i', !stolen.responder && 'r'].filter(Boolean);
+  const names = [
+    ['new e_c', ephemerals],
+    ['new e_s', ephemerals],
+    ['dh(new e_c, public(new e_s))', ephemerals],
+    ['new d', later.kem],
+    ['new co', later.kem],
+    ...(stolen.cookie ? [] : [['new epoch', later.cookie]]),
+    ...owners.flatMap((own) => [
+      [own, statics],
+      [`dh(${own}, public(new e_c))`, statics || ephemerals],
+      [`dh(${own}, public(new e_s))`, statics || ephemerals],
+    ]),
+    ...(owners.length === 2 ? [['dh(i, public(r))', statics]] : []),
+    ...(hasPsk ? [['psk', false]] : []),
+  ];
+  return names.map(([name, isLost]) => `not attacker(${name})${isLost ? ' phase 0' : ''}.`).join('\n');
+}
+
 /** What is asked, by a short name. */
-function queries({ stolen = {}, injective = false, isPlain = false }) {
+function queries({ stolen = {}, injective = false }) {
   const inj = injective ? 'inj-' : '';
   const all = {
     'request secrecy':
-      'query P: key, m: bitstring; event(Sent(public(i), public(r), P, m)) && attacker(m) ==> false.',
-    'responder authentication': `query P: key, m: bitstring, a: bitstring; ${inj}event(Heard(public(i), public(r), P, m, a)) ==> ${inj}event(Answered(public(i), public(r), P, m, a)).`,
-    'initiator authentication': `query P: key, m: bitstring, o: random; ${inj}event(Took(public(i), public(r), P, m, o)) ==> ${inj}event(Sent(public(i), public(r), P, m)).`,
+      'query s: bitstring, m: bitstring; event(Sent(public(i), public(r), s, m)) && attacker(m) ==> false.',
+    'responder authentication': `query s: bitstring, m: bitstring, a: bitstring; ${inj}event(Heard(public(i), public(r), s, m, a)) ==> ${inj}event(Answered(public(i), public(r), s, m, a)).`,
+    'initiator authentication': `query s: bitstring, m: bitstring, o: random; ${inj}event(Took(public(i), public(r), s, m, o)) ==> ${inj}event(Sent(public(i), public(r), s, m)).`,
     'answer secrecy':
-      'query P: key, m: bitstring, a: bitstring; event(Answered(public(i), public(r), P, m, a)) && attacker(a) ==> false.',
+      'query s: bitstring, m: bitstring, a: bitstring; event(Answered(public(i), public(r), s, m, a)) && attacker(a) ==> false.',
     'no unknown key share':
-      'query P: key, I: point, R: point, I2: point, R2: point, m: bitstring, n: bitstring, o: random; event(Sent(I, R, P, m)) && event(Took(I2, R2, P, n, o)) ==> I = I2 && R = R2.',
-    // Has to be false: or the model would not run to its end, and everything else be true of nothing. Where the attacker
-    // only has more than in the plain model, he can do all that he can there.
+      'query s: bitstring, I: point, R: point, I2: point, R2: point, m: bitstring, n: bitstring, o: random; event(Sent(I, R, s, m)) && event(Took(I2, R2, s, n, o)) ==> I = I2 && R = R2.',
+    // Has to be false: or the model would not run to its end, and everything else be true of nothing.
     'reached (false is right)':
-      'query P: key, m: bitstring, a: bitstring; event(Heard(public(i), public(r), P, m, a)) ==> false.',
+      'query s: bitstring, m: bitstring, a: bitstring; event(Answered(public(i), public(r), s, m, a)) && event(Heard(public(i), public(r), s, m, a)) ==> false.',
   };
   // Who has the responder's key is the responder to everybody; and so for the initiator's.
   const left = stolen.responder
@@ -139,90 +182,48 @@ function queries({ stolen = {}, injective = false, isPlain = false }) {
     : stolen.initiator
       ? ['initiator authentication', 'answer secrecy']
       : [];
-  if (!isPlain) left.push('reached (false is right)');
   return Object.entries(all).filter(([name]) => !left.includes(name));
 }
 
-function model({ stolen = {}, later = {}, hasPsk = false, bothRoles = false, insider = false, ...more }) {
-  const asked = queries({ stolen, ...more });
+function model(what = {}) {
+  const { stolen = {}, later = {}, bothRoles = false, insider = false } = what;
+  const { injective = false, hasPsk = false, without = [], unifies = true } = what;
+  const get = bothRoles ? 'get owners(own, peer) in ' : '';
+  const [initiates, responds] = bothRoles ? ['own, peer', 'own, peer'] : ['i, public(r)', 'r, public(i)'];
   return `(* Written by model.mjs. *)
+(* Neither changes what is proved: the first one the time that it takes, the second how an attack is looked for. *)
+set redundancyElim = no.
+${unifies ? '' : 'set unifyDerivation = false.'}
 ${TERMS}
 ${hasPsk ? 'free psk: key [private].' : 'free psk: key.'}
-${more.injective ? 'restriction s: id, a: random, b: random; event(Consumed(s, a)) && event(Consumed(s, b)) ==> a = b.' : ''}
-${asked.map(([name, query]) => `(* ${name} *)\n${query}`).join('\n')}
-${initiator(later)}${responder(later, insider)}
+${injective && !without.includes('consumed') ? 'restriction s: id, a: random, b: random; event(Consumed(s, a)) && event(Consumed(s, b)) ==> a = b.' : ''}
+${queries(what)
+  .map(([name, query]) => `(* ${name} *)\n${query}`)
+  .join('\n')}
+${secrets(what)}
+${initiator(what)}${responder(what)}
+table owners(scalar, point).
 process
   out(net, public(i)); out(net, public(r));
+  ${bothRoles ? 'insert owners(i, public(r)); insert owners(r, public(i));' : ''}
   ${stolen.initiator ? 'out(net, i);' : ''}${stolen.responder ? 'out(net, r);' : ''}
-  ( (! Initiator(i, public(r), psk)) | (! Responder(r, public(i), psk))
-  ${bothRoles ? '| (! Initiator(r, public(i), psk)) | (! Responder(i, public(r), psk))' : ''}
-  ${insider ? '| (! (in(net, x: scalar); Initiator(i, public(x), psk)))' : ''}
+  ( (! (${get}${
+    // Both trust whatever keys the attacker names: his own, and others, even their own.
+    insider
+      ? `in(net, R: point); Initiator(${initiates.split(',')[0]}, R, psk)`
+      : `Initiator(${initiates}, psk)`
+  }))
+  | (! (${get}Responder(${responds}, psk)))
   ${later.statics ? '| (phase 1; out(net, i); out(net, r))' : ''} )
 `;
 }
 
-/**
- * Who the responder takes for the initiator, where the answer over the whole handshake does not come to an end: the keys of
- * a session alone. The attacker chooses E_s and ck of each initiator and ck of each responder, sees every sid, and has
- * whatever else of the handshake he likes, since it is not there: he can do more than in the protocol, so what is true here
- * is true there.
- */
-function core({ stolen = {}, insider = false }) {
-  return `(* Written by model.mjs: the core. *)
-free net: channel.
-type scalar. type point. type key. type id. type random.
-free OPEN: bitstring.
-fun public(scalar): point.
-fun dh(scalar, point): key.
-equation forall x: scalar, y: scalar; dh(x, public(y)) = dh(y, public(x)).
-fun box(key, bitstring, bitstring): bitstring.
-reduc forall k: key, n: bitstring, m: bitstring; unbox(k, n, box(k, n, m)) = m.
-fun pair_key(key): key.
-fun mixed(key, key, key, key, key, id, point): key.
-fun k_c2s(key, point, point): key.
-free i, r: scalar [private].
-event Sent(point, point, key, bitstring).
-event Took(point, point, key, bitstring).
-(* initiator authentication *)
-query P: key, m: bitstring; event(Took(public(i), public(r), P, m)) ==> event(Sent(public(i), public(r), P, m)).
-(* no unknown key share *)
-query P: key, I: point, R: point, I2: point, R2: point, m: bitstring, n: bitstring; event(Sent(I, R, P, m)) && event(Took(I2, R2, P, n)) ==> I = I2 && R = R2.
-(* reached (false is right) *)
-query P: key, m: bitstring; event(Took(public(i), public(r), P, m)) ==> false.
-
-let Initiator(own: scalar, R: point) =
-  in(net, (E_s: point, ck: key, sid: id));
-  new e_c: scalar; new request: bitstring;
-  let I = public(own) in
-  let P = mixed(pair_key(dh(own, R)), dh(e_c, R), dh(own, E_s), dh(e_c, E_s), ck, sid, public(e_c)) in
-  event Sent(I, R, P, request);
-  out(net, (public(e_c), box(k_c2s(P, I, R), (OPEN, sid), request))).
-
-let Responder(own: scalar, I: point, e_s: scalar) =
-  new sid: id; out(net, sid);
-  in(net, (ck: key, E_c: point, box2: bitstring));
-  let R = public(own) in
-  let P = mixed(pair_key(dh(own, I)), dh(own, E_c), dh(e_s, I), dh(e_s, E_c), ck, sid, E_c) in
-  let request: bitstring = unbox(k_c2s(P, I, R), (OPEN, sid), box2) in
-  event Took(I, R, P, request).
-
-process
-  out(net, public(i)); out(net, public(r));
-  ${stolen.responder ? 'out(net, r);' : ''}
-  ( (! Initiator(i, public(r)))
-  ${insider ? '| (! (in(net, x: scalar); Initiator(i, public(x))))' : ''}
-  | (! (new e_s: scalar; out(net, public(e_s));
-       ( (! Responder(r, public(i), e_s)) ${insider ? '| (! (in(net, x: scalar); Responder(r, public(x), e_s)))' : ''} ))) )
-`;
-}
-
 const MODELS = {
-  outsider: model({ isPlain: true }),
+  outsider: model(),
   'outsider-injective': model({ injective: true }),
   'both-roles': model({ bothRoles: true }),
   'initiator-key-stolen': model({ stolen: { initiator: true } }),
   'responder-key-stolen': model({ stolen: { responder: true } }),
-  'responder-key-stolen-core': core({ stolen: { responder: true } }),
   'statics-later': model({ later: { statics: true } }),
   'statics-and-x25519-later': model({ later: { statics: true, ephemerals: true } }),
   'statics-and-kem-later': model({ later: { statics: true, kem: true } }),
@@ -230,8 +231,25 @@ const MODELS = {
   'cookie-key-later': model({ later: { statics: true, cookie: true } }),
   'all-but-psk-later': model({ later: { statics: true, ephemerals: true, kem: true }, hasPsk: true }),
   insider: model({ insider: true }),
-  'insider-core': core({ insider: true }),
-  'insider-and-responder-key-stolen-core': core({ stolen: { responder: true }, insider: true }),
+  'insider-both-roles': model({ insider: true, bothRoles: true }),
+  'insider-and-initiator-key-stolen': model({ stolen: { initiator: true }, insider: true }),
+  'insider-and-responder-key-stolen': model({ stolen: { responder: true }, insider: true }),
+  'insider-and-cookie-key-stolen': model({ stolen: { cookie: true }, insider: true }),
+};
+
+/** Models with a fault: in each of them something has to fall, or the queries would ask nothing. */
+const FAULTS = {
+  'without-k_es': model({ without: ['k_es'], stolen: { initiator: true } }),
+  'without-k_se': model({ without: ['k_se'], stolen: { responder: true }, unifies: false }),
+  'without-k_ee': model({ without: ['k_ee'], later: { statics: true, kem: true } }),
+  'without-ck': model({ without: ['ck'], later: { statics: true, ephemerals: true } }),
+  'without-k0': model({
+    without: ['k0'],
+    later: { statics: true, ephemerals: true, kem: true },
+    hasPsk: true,
+  }),
+  'without-consumed': model({ without: ['consumed'], injective: true }),
+  'without-names': model({ without: ['names', 'hello', 'k0', 'k_es', 'k_se'], insider: true }),
 };
 
 const [folder] = process.argv.slice(2);
@@ -240,4 +258,5 @@ if (folder === undefined) {
   process.exit(2);
 }
 mkdirSync(folder, { recursive: true });
-for (const [name, text] of Object.entries(MODELS)) writeFileSync(join(folder, `${name}.pv`), text);
+for (const [name, text] of Object.entries({ ...MODELS, ...FAULTS }))
+  writeFileSync(join(folder, `${name}.pv`), text);
