@@ -36,6 +36,7 @@ class Disk {
 
   async settled({ id }: Message): Promise<void> {
     const place = this.outbox.findIndex((message) => message.id === id);
+    if (place < 0) return;
     const [message] = this.outbox.splice(place, 1);
     const kept = this.other?.inbox.get(id);
     if (kept?.text !== message?.text)
