@@ -4,6 +4,7 @@ import { INTRODUCE, MEET } from '../../src/p2p/introduction.ts';
 import { type Address, relayAddress } from '../../src/session/address.ts';
 import type { Peer } from '../../src/session/peer.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
+import { DatagramType } from '../../src/wire/header.ts';
 import type { Host, Sent } from './host.ts';
 import { told } from './hostile-introducer.ts';
 import { type IntroducedWorld, UNUSABLE } from './introduced-world.ts';
@@ -217,7 +218,8 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
       [alice, carol],
       [carol, alice],
     ] as const);
-    const isOpen = (sent: Sent): boolean => sent.by === by && sent.of === of && sent.datagram[0] === 4;
+    const isOpen = (sent: Sent): boolean =>
+      sent.by === by && sent.of === of && sent.datagram[0] === DatagramType.OPEN;
     world.restart(by);
     world.reachAndAsk(by, of, 'echo', REQUEST_MS);
     const before = world.sent.length;
@@ -255,7 +257,7 @@ export class IntroducedAttacker extends WireAttacker<IntroducedWorld> {
     for (let round = 0; round < 150; round++) {
       const isOpen = world.relayed
         .slice(before)
-        .some(({ by, datagram }) => by === alice && datagram[0] === 4);
+        .some(({ by, datagram }) => by === alice && datagram[0] === DatagramType.OPEN);
       this.letAllThrough((sent) => {
         if (!isOpen) return sent.by === bob || sent.of === bob;
         if (sent.by === bob && sent.of === alice) held.push(sent);

@@ -19,12 +19,15 @@ const ALSO = [
 
 describe('whatever the attacker does, and whoever introduces, it holds', async () => {
   const { runIntroduced } = await load();
-  test.each(Array.from({ length: SCHEDULES / CHUNK }, (_, i) => 1 + i * CHUNK))('seeds from %i', (first) => {
-    const { answered, relayed } = runSeeds(runIntroduced, first, CHUNK);
-    // Else nothing would be shown.
-    expect(answered).toBeGreaterThan(CHUNK);
-    expect(relayed).toBeGreaterThan(5 * CHUNK);
-  });
+  test.each(Array.from({ length: SCHEDULES / CHUNK }, (_, i) => 1 + i * CHUNK))(
+    'seeds from %i',
+    async (first) => {
+      const { answered, relayed } = await runSeeds(runIntroduced, first, CHUNK);
+      // Else nothing would be shown.
+      expect(answered).toBeGreaterThan(CHUNK);
+      expect(relayed).toBeGreaterThan(5 * CHUNK);
+    },
+  );
 
   test('and what was relayed can be read by whoever has the keys of its ends', () => {
     let read = 0;
@@ -37,6 +40,6 @@ describe('a fault shows', () => {
   const faults = [...INTRODUCED_FAULTS, ...FAULTS.filter(({ fault }) => ALSO.includes(fault))];
   test.each(faults.map((fault) => [fault.fault, fault] as const))('%s', async (_name, fault) => {
     const { runIntroduced } = await load(fault);
-    expect(fault.breaks).toContain(firstBroken(runIntroduced, fault));
+    expect(fault.breaks).toContain(await firstBroken(runIntroduced, fault));
   });
 });

@@ -10,6 +10,7 @@ import { keyOf } from './wire.ts';
 /** What an introducer is asked, and invitations of one peer that are accepted: at once, and a second. */
 const ASKED = { atOnce: 8, aSecond: 0.5 };
 const ACCEPTED = { atOnce: 4, aSecond: 0.2 };
+const ROUNDING = 1e-6;
 
 interface Scene {
   readonly now: number;
@@ -23,8 +24,8 @@ interface Scene {
 export class IntroductionWatch {
   readonly #scene: Scene;
   readonly #accepted = new Set<string>();
-  /** Who is at the other end of a link, as each was told. */
-  readonly #guests = new Map<string, string>();
+  /** Who is at the other end of a link, as each was told, and when. */
+  readonly #told = new Map<string, { readonly guest: string; readonly at: number }>();
   readonly #counted = new Map<string, { readonly since: number; count: number }>();
 
   #excess: string | null = null;
@@ -44,7 +45,7 @@ export class IntroductionWatch {
     const request = client.request.bind(client);
     client.request = (spec, now) => {
       if (spec.command === MEET) this.#onMeet(host, spec.args?.[1] as readonly number[]);
-      else if (spec.command === INTRODUCE) this.#counterOf(this.#askedBy(host));
+      else if (spec.command === INTRODUCE) this.#counterOf(this.#askedBy(host), now);
       const settle = (outcome: Outcome): void => {
         if (outcome.ok) this.#onAnswer(host, spec, outcome.value);
         spec.settle(outcome);
@@ -56,20 +57,21 @@ export class IntroductionWatch {
   #onMeet(host: Host, accepted: readonly number[]): void {
     for (const link of accepted) {
       this.#accepted.add(`${host.name} ${link}`);
-      const guest = this.#guests.get(`${host.name} ${host.run} ${link}`);
-      if (guest !== undefined) this.#count(`${host.name} ${host.run} accepted ${guest}`, ACCEPTED);
+      const told = this.#told.get(`${host.name} ${host.run} ${link}`);
+      if (told !== undefined)
+        this.#count(`run ${host.run} of ${host.name} accepted ${told.guest}`, ACCEPTED, told.at);
     }
   }
 
   #onAnswer(host: Host, { command, args }: RequestSpec, value: CborValue): void {
     const { hosts, isBobHonest, links } = this.#scene;
     if (command !== MEET && command !== INTRODUCE) return;
-    if (command === INTRODUCE && isBobHonest) this.#count(this.#askedBy(host), ASKED);
+    if (command === INTRODUCE && isBobHonest) this.#count(this.#askedBy(host), ASKED, this.#scene.now);
     const [link, key] = (Array.isArray(value) ? value : []) as CborValue[];
     if (typeof link !== 'number' || link < 0) return;
     links.push(link);
     if (command === MEET) {
-      this.#guests.set(`${host.name} ${host.run} ${link}`, String(key));
+      this.#told.set(`${host.name} ${host.run} ${link}`, { guest: String(key), at: this.#scene.now });
       return;
     }
     if (!isBobHonest) return;
@@ -83,16 +85,16 @@ export class IntroductionWatch {
     return `${host.name} asked run ${this.#scene.bob.run} of Bob`;
   }
 
-  #counterOf(what: string): { readonly since: number; count: number } {
-    const counter = this.#counted.get(what) ?? { since: this.#scene.now, count: 0 };
+  #counterOf(what: string, now: number): { readonly since: number; count: number } {
+    const counter = this.#counted.get(what) ?? { since: now, count: 0 };
     this.#counted.set(what, counter);
     return counter;
   }
 
-  #count(what: string, { atOnce, aSecond }: typeof ASKED): void {
-    const counted = this.#counterOf(what);
-    const seconds = (this.#scene.now - counted.since) / 1_000;
-    if (++counted.count > atOnce + aSecond * seconds)
+  #count(what: string, { atOnce, aSecond }: typeof ASKED, now: number): void {
+    const counted = this.#counterOf(what, now);
+    const seconds = (now - counted.since) / 1_000;
+    if (++counted.count > atOnce + aSecond * seconds + ROUNDING)
       this.#excess ??= `${what} ${counted.count} times in ${seconds} s`;
   }
 }

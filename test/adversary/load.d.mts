@@ -7,6 +7,8 @@ export interface Run {
   readonly runSchedule: (seed: number, reads?: number) => Report;
   /** @throws Violation */
   readonly runIntroduced: (seed: number, reads?: number) => Report;
+  /** Rejects with a Violation. */
+  readonly runMessages: (seed: number) => Promise<Report>;
 }
 
 export function load(mutation?: Mutation | null): Promise<Run>;

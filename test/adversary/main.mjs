@@ -1,5 +1,5 @@
 /**
- * npm run adversary -- [--kind requests|introduced] [--schedules N] [--seed FIRST] [--workers N]: as many schedules as you
+ * npm run adversary -- [--kind requests|introduced|messages] [--schedules N] [--seed FIRST] [--workers N]: as many schedules as you
  * like, of one kind or of each; the seeds one after the other from a first one that is drawn and printed.
  */
 import { availableParallelism } from 'node:os';
@@ -10,7 +10,7 @@ import { load } from './load.mjs';
 
 const REPORT_EVERY = 500;
 const LINE_EVERY = 20_000;
-const KINDS = { requests: 'runSchedule', introduced: 'runIntroduced' };
+const KINDS = { requests: 'runSchedule', introduced: 'runIntroduced', messages: 'runMessages' };
 
 if (isMainThread) await main();
 else await work(workerData);
@@ -103,7 +103,9 @@ async function work({ kind, first, schedules, index, workers }) {
   for (let i = index; i < schedules; i += workers) {
     counts.schedules++;
     try {
-      const { steps, datagrams, relayed, answered, recoveredAfterMs, readable } = runSchedule(first + i);
+      const { steps, datagrams, relayed, answered, recoveredAfterMs, readable } = await runSchedule(
+        first + i,
+      );
       counts.steps += steps;
       counts.datagrams += datagrams;
       counts.relayed += relayed;

@@ -31,6 +31,8 @@ export const PROPERTIES = [
   'trials say nothing',
   /** A relayed session does not replace a direct one whose handshake ended after its own began. */
   'the better path stays',
+  /** A message that was acknowledged is kept, once and as it was written, and messages come in order (PROTOCOL §10.2). */
+  'messages are kept',
   /** Everything recorded, both static keys, and all that is in memory: once sessions and epochs are over, they open nothing. */
   'forward secrecy',
 ] as const;

@@ -3,21 +3,21 @@ import type { Fault } from './faults.ts';
 import type { Property } from './properties.ts';
 import type { Report } from './schedule.ts';
 
-type RunSchedule = (seed: number, reads?: number) => Report;
+type RunSchedule = (seed: number, reads?: number) => Report | Promise<Report>;
 
 /** It is found long before. */
 const MAX_SCHEDULES = 3_000;
 
-/** @throws Error that names the seed */
-export function runSeeds(
+/** Rejects with an Error that names the seed. */
+export async function runSeeds(
   run: RunSchedule,
   first: number,
   count: number,
-): { answered: number; relayed: number } {
+): Promise<{ answered: number; relayed: number }> {
   const total = { answered: 0, relayed: 0 };
   for (let seed = first; seed < first + count; seed++) {
     try {
-      const { answered, relayed } = run(seed);
+      const { answered, relayed } = await run(seed);
       total.answered += answered;
       total.relayed += relayed;
     } catch (error) {
@@ -28,11 +28,14 @@ export function runSeeds(
 }
 
 /** What a fault breaks first; null where nothing is seen of it. */
-export function firstBroken(run: RunSchedule, { breaks, seed: first = 1 }: Fault): Property | null {
+export async function firstBroken(
+  run: RunSchedule,
+  { breaks, seed: first = 1 }: Fault,
+): Promise<Property | null> {
   const isRead = breaks.includes('forward secrecy') || breaks.includes('secret to the relay');
   for (let seed = first; seed < first + MAX_SCHEDULES; seed++) {
     try {
-      run(seed, isRead ? 1 : undefined);
+      await run(seed, isRead ? 1 : undefined);
     } catch (error) {
       // Its class is that of another bundle.
       return (error as { property?: Property }).property ?? null;
