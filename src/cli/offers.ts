@@ -13,8 +13,12 @@ export function summary(offer: Offer): string {
 /** More than anybody reads; a terminal takes its time for a million. */
 const MAX_LINES = 1_000;
 
-/** What is in a folder, a line for each thing; of those beyond the first, how many they are. */
-export async function* listing(name: string, entries: AsyncIterable<ManifestEntry>): AsyncGenerator<string> {
+/** What is in a folder, a line for each thing; of those beyond the first, how many they are, if that is known. */
+export async function* listing(
+  name: string,
+  entries: AsyncIterable<ManifestEntry>,
+  hasMore: boolean,
+): AsyncGenerator<string> {
   let count = 0;
   let executable = 0;
   for await (const entry of entries) {
@@ -26,7 +30,9 @@ export async function* listing(name: string, entries: AsyncIterable<ManifestEntr
       yield `  ${size(entry.size).padStart(8)}  ${name}/${printable(entry.path)}${mark}`;
     }
   }
-  if (count > MAX_LINES) yield `  … and ${count - MAX_LINES} more, of which ${executable} are executable`;
+  if (hasMore) yield '  … and more, executable or not: the list is too long to look at before it is taken';
+  else if (count > MAX_LINES)
+    yield `  … and ${count - MAX_LINES} more, of which ${executable} are executable`;
 }
 
 export function offerAsJson(offer: Offer): Record<string, unknown> {

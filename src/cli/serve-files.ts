@@ -137,8 +137,8 @@ async function receiverFor(
       tell('push-refused', peer, offer, text);
       return true;
     },
+    accepts: isAccepted,
     async decide(pushed, signal) {
-      if (isAccepted(pushed.peer)) return true;
       if (person === undefined) return false;
       const answer = asking.then(() => isWanted(person, pushed, inbox, signal));
       asking = answer.catch(() => {});
@@ -168,7 +168,7 @@ async function receiverFor(
 /** Shows what would be written, and asks. */
 async function isWanted(
   person: Person,
-  { peer, offer, entries }: Pushed,
+  { peer, offer, entries, hasMore }: Pushed,
   inbox: string,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -178,7 +178,7 @@ async function isWanted(
   const what =
     offer.kind === 'file' ? size(offer.size) : `a folder, ${offer.files} files, ${size(offer.size)}`;
   note(`"${peer.name}" wants to put ${name} (${what}, of ${day}) into ${printable(inbox)}:`);
-  for await (const line of listing(name, entries)) note(line);
+  for await (const line of listing(name, entries, hasMore)) note(line);
   if (offer.kind === 'file' && offer.isExecutable) note('  It is marked as executable.');
   return person.saysYes('Take it? [y/N] ', signal);
 }

@@ -6,7 +6,6 @@ import { BlobFile, type Verdict } from './blob-file.ts';
 import type { Wanted } from './blob-reader.ts';
 import { diskError, diskFull, failing, unlessGone } from './disk-error.ts';
 import { FolderContent } from './folder-content.ts';
-import type { ManifestEntry } from './manifest.ts';
 import { nameProblem } from './names.ts';
 import type { Offer, Subject } from './offer.ts';
 import { PartialFolder } from './partial-folder.ts';
@@ -73,12 +72,21 @@ export class Download {
       await refuseTaken(target);
       const partial = await PartialFolder.open(folder, offer.id);
       try {
+        await refuseTooLarge(offer, folder);
         return new Download(offer, partial, target, await openContent(offer, partial, signal));
       } catch (error) {
         await (partial.isNew ? partial.remove() : partial.close());
         throw error;
       }
     });
+  }
+
+  /**
+   * Writes nothing.
+   * @throws UdpToolError `disk-full` where that folder has no room for it; `no-permission`, `failed`
+   */
+  static refuseTooLarge({ offer, into }: Pick<DownloadOptions, 'offer' | 'into'>): Promise<void> {
+    return failing(`fetch ${offer.name}`, into, async () => refuseTooLarge(offer, await realpath(into)));
   }
 
   /**
@@ -123,16 +131,6 @@ export class Download {
     return this.#content.isComplete;
   }
 
-  /** Whether it is known what all of it is: of a folder, its manifest is there. */
-  get isListed(): boolean {
-    return !(this.#content instanceof FolderContent) || this.#content.isListed;
-  }
-
-  /** What is in a folder, once {@link isListed}; nothing for a file. */
-  entries(): AsyncIterable<ManifestEntry> {
-    return this.#content instanceof FolderContent ? this.#content.entries() : nothing();
-  }
-
   /**
    * Gives what is complete its times, brings it down to the disk and under its final name, whose path it returns.
    * @throws UdpToolError as `open`, and `exists` where the name was taken meanwhile: what was fetched stays for another try
@@ -140,7 +138,7 @@ export class Download {
   finish(): Promise<string> {
     return this.#failing('finish', async () => {
       await this.#content.finish(this.#offer.mtimeMs);
-      const path = await place(contentPath(this.#offer, this.#partial), this.#target);
+      const path = await place(contentPath(this.#offer, this.#partial.path), this.#target);
       await this.#partial.remove();
       return path;
     });
@@ -156,11 +154,6 @@ export class Download {
   async discard(): Promise<void> {
     await this.#stop();
     await this.#partial.remove();
-  }
-
-  /** Stops, and leaves nothing that was not there before. */
-  withdraw(): Promise<void> {
-    return this.#partial.isNew ? this.discard() : this.suspend();
   }
 
   /** Stops after an error: of what can never be whole, nothing is left. */
@@ -186,26 +179,24 @@ export class Download {
   }
 }
 
-async function* nothing(): AsyncGenerator<never> {}
-
-function contentPath({ kind }: Offer, { path }: PartialFolder): string {
-  return join(path, kind === 'file' ? 'data' : 'tree');
+function contentPath({ kind }: Offer, partial: string): string {
+  return join(partial, kind === 'file' ? 'data' : 'tree');
 }
 
 async function openContent(offer: Offer, partial: PartialFolder, signal?: AbortSignal): Promise<Content> {
-  const path = contentPath(offer, partial);
-  await refuseTooLarge(offer, path, partial.path);
   if (offer.kind === 'folder') return FolderContent.open(offer, partial.path, signal);
+  const path = contentPath(offer, partial.path);
   return BlobFile.open({ path, id: offer.id, size: offer.size, isExecutable: offer.isExecutable });
 }
 
 /** Where the file system can tell that it has no room for what is still to come. */
-async function refuseTooLarge({ name, kind, size }: Offer, path: string, folder: string): Promise<void> {
-  const space = await statfs(folder).catch(() => undefined);
-  const found = await lstat(path).catch(unlessGone);
+async function refuseTooLarge(offer: Offer, into: string): Promise<void> {
+  const { name, kind, size, id } = offer;
+  const space = await statfs(into).catch(() => undefined);
+  const found = await lstat(contentPath(offer, PartialFolder.pathOf(into, id))).catch(unlessGone);
   if (space === undefined) return;
   // Of a folder that has begun, nobody knows what it still needs.
   if (kind === 'folder' && found !== undefined) return;
   const here = (found?.blocks ?? 0) * 512; // the unit of st_blocks, whatever the file system's own
-  if (size - here > space.bavail * space.bsize) throw diskFull(`fetch ${name}`, folder);
+  if (size - here > space.bavail * space.bsize) throw diskFull(`fetch ${name}`, into);
 }

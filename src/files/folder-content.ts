@@ -54,7 +54,7 @@ export class FolderContent {
 
   /** @throws UdpToolError `integrity` for a manifest that is there already and is refused */
   static async open(offer: FolderOffer, folder: string, signal?: AbortSignal): Promise<FolderContent> {
-    if (offer.manifestSize > MAX_MANIFEST_BYTES) throw refused('its manifest is too long');
+    if (offer.manifestSize > MAX_MANIFEST_BYTES) throw refusedManifest('its manifest is too long');
     const path = join(folder, 'manifest');
     const manifest = await BlobFile.open({
       path,
@@ -82,16 +82,6 @@ export class FolderContent {
 
   get doneFiles(): number {
     return this.#doneFiles;
-  }
-
-  /** Its manifest is there, and good. */
-  get isListed(): boolean {
-    return this.#entries !== undefined;
-  }
-
-  /** What the manifest tells, which is {@link isListed}. */
-  entries(): AsyncIterable<ManifestEntry> {
-    return ManifestFile.entries(this.#manifestPath);
   }
 
   get isComplete(): boolean {
@@ -169,12 +159,8 @@ export class FolderContent {
     const manifest = await ManifestFile.open(this.#manifestPath);
     try {
       await refuseClashes(manifest, join(this.#manifestPath, '..'));
-      if (manifest.problem !== null) throw refused(manifest.problem);
-      const { files, bytes } = manifest.totals;
-      if (files !== this.#offer.files || bytes !== this.#offer.size)
-        throw refused(
-          `it has ${files} files of ${bytes} bytes, and ${this.#offer.files} of ${this.#offer.size} were offered`,
-        );
+      if (manifest.problem !== null) throw refusedManifest(manifest.problem);
+      refuseOtherTotals(this.#offer, manifest.totals);
     } finally {
       await manifest.close();
     }
@@ -237,10 +223,21 @@ export class FolderContent {
   }
 }
 
-function refused(reason: string): UdpToolError {
+export function refusedManifest(reason: string): UdpToolError {
   return new UdpToolError('integrity', `What is said to be in the folder is refused: ${reason}.`, {
-    hint: 'Nothing was written outside the unfinished download. Tell whoever offers it.',
+    hint: 'Nothing of it was written to where it was to be. Tell whoever offers it.',
   });
+}
+
+/** @throws UdpToolError `integrity` where a whole manifest has something else than was offered */
+export function refuseOtherTotals(
+  offer: FolderOffer,
+  { files, bytes }: { readonly files: number; readonly bytes: number },
+): void {
+  if (files === offer.files && bytes === offer.size) return;
+  throw refusedManifest(
+    `it has ${files} files of ${bytes} bytes, and ${offer.files} of ${offer.size} were offered`,
+  );
 }
 
 async function syncFile(path: string): Promise<void> {

@@ -22,9 +22,13 @@ export class PartialFolder {
     this.#lock = lock;
   }
 
+  static pathOf(into: string, id: Uint8Array): string {
+    return join(into, `${OWN_PREFIX}partial-${toHex(id)}`);
+  }
+
   /** @throws UdpToolError `locked`, `exists`; and what the file system says */
   static async open(into: string, id: Uint8Array): Promise<PartialFolder> {
-    const path = join(into, `${OWN_PREFIX}partial-${toHex(id)}`);
+    const path = PartialFolder.pathOf(into, id);
     const isNew = await makeFolder(path, 0o700);
     const { uid } = await lstat(path);
     // Somebody else's, in a folder where everybody may write, could be changed under our hands.

@@ -239,9 +239,8 @@ export interface ContentsView {
     readonly size: number | null;
     readonly isExecutable: boolean;
   }[];
-  /** Those that are not listed, and how many of them are executable. */
-  readonly more: number;
-  readonly moreExecutable: number;
+  /** Those that are not listed, and how many of them are executable; null where nobody knows before it is taken. */
+  readonly more: { readonly count: number; readonly executable: number } | null;
 }
 
 /** `uploads`, by peer and offer: what peers fetch from this machine. */

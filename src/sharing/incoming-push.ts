@@ -1,6 +1,7 @@
 /** One thing that a peer pushes, from the first word about it until it is there, or not wanted. */
 import { UdpToolError } from '../errors.ts';
 import { Download } from '../files/download.ts';
+import { FolderListing } from '../files/folder-listing.ts';
 import type { Offer } from '../files/offer.ts';
 import type { RemotePeer, StreamRoute } from '../remote-peer.ts';
 import { fetchPieces, type Giver, type Sink } from './fetch.ts';
@@ -167,22 +168,10 @@ export class RunningPush implements IncomingPush {
 
   /** Gives the path; null where it is not wanted. */
   async #decideAndFetch(): Promise<string | null> {
-    const { peer, offer } = this;
-    let isTaken = false;
+    if (!(await this.#isWanted()) || this.#isCancelled) return null;
+    this.#change('taking');
     try {
-      const asked = await this.#open();
-      await this.#fetch(listing(asked));
-      const isWanted = await this.#options.decide(
-        { peer, offer, entries: asked.entries() },
-        this.#stop.signal,
-      );
-      if (!isWanted || this.#isCancelled) {
-        await asked.withdraw();
-        return null;
-      }
-      isTaken = true;
-      this.#change('taking');
-      let download = asked;
+      let download = await this.#open();
       while (!(await this.#fetch(download))) {
         await download.suspend();
         this.#letGo();
@@ -192,13 +181,25 @@ export class RunningPush implements IncomingPush {
       }
       return await download.finish();
     } catch (error) {
-      // Who was not let in leaves nothing behind.
-      await (isTaken ? this.#download?.giveUp(error) : this.#download?.withdraw());
-      if (isTaken && this.#isCancelled) await Download.forget({ offer, into: this.#options.into });
+      await this.#download?.giveUp(error);
+      if (this.#isCancelled) await Download.forget({ offer: this.offer, into: this.#options.into });
       throw error;
     } finally {
       this.#letGo();
     }
+  }
+
+  /** Writes nothing: what is looked at to decide is in memory. */
+  async #isWanted(): Promise<boolean> {
+    const { peer, offer } = this;
+    const { into, accepts, decide } = this.#options;
+    await Download.refuseTooLarge({ offer, into });
+    if (accepts?.(peer, offer)) return true;
+    const listing = offer.kind === 'folder' ? new FolderListing(offer) : null;
+    if (listing !== null) await this.#fetch(listing);
+    this.#refuseStopped();
+    const pushed = { peer, offer, entries: listing ?? nothing(), hasMore: listing?.hasMore ?? false };
+    return decide(pushed, this.#stop.signal);
   }
 
   async #open(): Promise<Download> {
@@ -270,14 +271,4 @@ const TOLD: Readonly<Record<IncomingState, PushState['state']>> = {
   cancelled: 'refused',
 };
 
-/** As far as it is known what it is. */
-function listing(download: Download): Sink {
-  return {
-    next: () => (download.isListed ? null : download.next()),
-    release: (piece) => download.release(piece),
-    accept: (piece, bytes) => download.accept(piece, bytes),
-    get isComplete() {
-      return download.isListed;
-    },
-  };
-}
+async function* nothing(): AsyncGenerator<never> {}

@@ -12,14 +12,18 @@ import { encodePushState } from './push-state.ts';
 export interface Pushed {
   readonly peer: RemotePeer;
   readonly offer: Offer;
-  /** Of a folder, everything that is in it. */
+  /** Of a folder, what is in it; only the first of it where it {@link hasMore}. */
   readonly entries: AsyncIterable<ManifestEntry>;
+  /** It is a folder of so much that only its beginning is looked at before it is taken. */
+  readonly hasMore: boolean;
 }
 
 export interface ReceiverOptions {
   /** Whether nothing of it is taken, so that nobody need be asked, and nothing be fetched to ask; not, if not given. */
   readonly refuses?: (peer: RemotePeer, offer: Offer) => boolean;
-  /** Whether to take it; `signal` fires when the peer asks no more. */
+  /** Whether all of it is taken, so that nobody need be asked; not, if not given. */
+  readonly accepts?: (peer: RemotePeer, offer: Offer) => boolean;
+  /** Whether to take it, of which nothing is written yet; `signal` fires when the peer asks no more. */
   readonly decide: (pushed: Pushed, signal: AbortSignal) => Promise<boolean>;
   /** An existing folder; where a name is taken there, what comes gets another. */
   readonly into: string;

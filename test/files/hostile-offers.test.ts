@@ -147,6 +147,7 @@ test('a size that no disk has is refused before anything is asked for', async ()
   await expect(Download.open({ offer, into: folder.path, conflict: 'fail' })).rejects.toMatchObject({
     code: 'disk-full',
   });
+  expect(await readdir(folder.path)).toEqual([]);
 });
 
 test('two offers whose ids begin alike do not grow in one folder', async () => {

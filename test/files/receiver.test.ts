@@ -1,16 +1,19 @@
-/** What pushes leave behind that nobody wanted. */
+/** What becomes of pushes, and what they leave behind that nobody wanted. */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { CHUNK_BYTES } from '../../src/files/content-tree.ts';
-import type { Offer } from '../../src/files/offer.ts';
+import { concat } from '../../src/bytes.ts';
+import { CHUNK_BYTES, TreeBuilder } from '../../src/files/content-tree.ts';
+import { MAX_LISTING_BYTES } from '../../src/files/folder-listing.ts';
+import { encodeEntry, type ManifestEntry, ManifestReader } from '../../src/files/manifest.ts';
+import type { FolderOffer, Offer } from '../../src/files/offer.ts';
 import { Shelf } from '../../src/files/shelf.ts';
 import type { RemotePeer } from '../../src/remote-peer.ts';
 import { readQuestion } from '../../src/sharing/offer-list.ts';
 import { decodePushState } from '../../src/sharing/push-state.ts';
 import { Receiver, type ReceiverOptions } from '../../src/sharing/receiver.ts';
 import type { StreamResult } from '../../src/streams/asked-stream.ts';
-import { patterned, plant } from '../support/files.ts';
+import { described, patterned, plant } from '../support/files.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 const ROUTE = { process: 1n };
@@ -100,6 +103,140 @@ test('and takes nothing away that was there before', async () => {
   expect(await readdir(partial)).toEqual(['data']);
 });
 
+/** A folder of nothing but the bytes of its manifest; its size and number of files are as the manifest says, or as told. */
+function folderOf(manifest: Uint8Array, told: Partial<FolderOffer> = {}) {
+  const pieces = new Map<string, Uint8Array>();
+  const builder = new TreeBuilder((level, index, node) => void pieces.set(`${level}/${index}`, node.slice()));
+  for (let at = 0; at === 0 || at < manifest.length; at += CHUNK_BYTES) {
+    const chunk = manifest.subarray(at, at + CHUNK_BYTES);
+    pieces.set(`0/${at / CHUNK_BYTES}`, chunk);
+    builder.add(chunk);
+  }
+  const id = builder.finish(manifest.length);
+  const reader = new ManifestReader();
+  reader.push(manifest);
+  const offer: FolderOffer = {
+    ...{ kind: 'folder', name: 'gift', size: reader.bytes, files: reader.files, id, mtimeMs: 0 },
+    ...{ manifestSize: manifest.length, ...told },
+  };
+  return { offer, pieces };
+}
+
+/** A peer that gives the pieces of a manifest, but not the last chunk; and how many bytes it gave. */
+function withholder({ offer, pieces }: ReturnType<typeof folderOf>) {
+  const last = Math.ceil(offer.manifestSize / CHUNK_BYTES) - 1;
+  const given = { bytes: 0 };
+  const ask: RemotePeer['ask'] = async ({ subject, signal }) => {
+    const asked = readQuestion(subject);
+    if (asked?.kind !== 'piece') throw new Error('not asked for a piece');
+    const { piece } = asked;
+    const [level, index] = piece.kind === 'node' ? [piece.level, piece.index] : [0, piece.index];
+    const bytes = level === 0 && index === last ? undefined : pieces.get(`${level}/${index}`);
+    if (bytes === undefined)
+      return new Promise((done) =>
+        signal?.addEventListener('abort', () => done({ ok: false, reason: 'lost' }), { once: true }),
+      );
+    given.bytes += bytes.length;
+    return { ok: true, bytes };
+  };
+  const peer = { name: 'mallory', publicKey: 'UDP-KEY', ask } as unknown as RemotePeer;
+  return { peer, given };
+}
+
+async function all(entries: AsyncIterable<ManifestEntry>): Promise<ManifestEntry[]> {
+  const found: ManifestEntry[] = [];
+  for await (const entry of entries) found.push(entry);
+  return found;
+}
+
+const LONG = 'x'.repeat(200);
+
+function manyFiles(count: number): Uint8Array {
+  const id = new Uint8Array(32).fill(7);
+  const file = { kind: 'file', size: 5, mtimeMs: 0, isExecutable: false, id } as const;
+  return concat(
+    ...Array.from({ length: count }, (_, i) => encodeEntry({ ...file, path: `${1e6 + i}${LONG}` })),
+  );
+}
+
+test('a manifest that never ends: its owner is asked by its beginning, and nothing of it is on the disk', async () => {
+  await using folder = await TemporaryFolder.make();
+  const told = folderOf(manyFiles(10_000));
+  expect(told.offer.manifestSize).toBeGreaterThan(2 * MAX_LISTING_BYTES);
+  const { peer, given } = withholder(told);
+  const shown: ManifestEntry[][] = [];
+  const { push, stop, failed, one } = receiver(folder.path, {
+    decide: async ({ entries, hasMore }, signal) => {
+      // As often as somebody looks.
+      for (let i = 0; i < 2; i++) shown.push(await all(entries));
+      if (!hasMore) throw new Error('all of it is said to be shown');
+      return new Promise((done) => signal.addEventListener('abort', () => done(false), { once: true }));
+    },
+  });
+  expect(await push(peer, told.offer)).toBe('asked');
+  expect(await push(peer, told.offer)).toBe('asked');
+  expect(given.bytes).toBeLessThanOrEqual(MAX_LISTING_BYTES + CHUNK_BYTES); // with nodes of the tree
+  expect(shown[0]?.length).toBeGreaterThan(1_000);
+  expect(shown[0]?.[0]).toMatchObject({ path: `1000000${LONG}`, size: 5 });
+  expect(shown[1]?.at(-1)).toEqual(shown[0]?.at(-1));
+  expect(await readdir(folder.path)).toEqual([]);
+  stop.abort();
+  await expect.poll(() => one.pushes[0]?.state).toBe('refused');
+  expect([await readdir(folder.path), failed]).toEqual([[], []]);
+});
+
+test('a short manifest that never ends keeps its owner from nothing, and is not on the disk either', async () => {
+  await using folder = await TemporaryFolder.make();
+  const told = folderOf(manyFiles(2_000));
+  const { peer } = withholder(told);
+  let asked = 0;
+  const { push, stop, one } = receiver(folder.path, { decide: async () => ++asked > 0 });
+  expect(await push(peer, told.offer)).toBe('asked');
+  expect([asked, await readdir(folder.path)]).toEqual([0, []]);
+  stop.abort();
+  await expect.poll(() => one.pushes[0]?.state).toBe('failed');
+  expect([asked, await readdir(folder.path)]).toEqual([0, []]);
+});
+
+test('a manifest of junk is refused by its first bytes, and its owner is not asked', async () => {
+  await using folder = await TemporaryFolder.make();
+  const told = folderOf(new Uint8Array(40 * CHUNK_BYTES).fill(3));
+  const { peer } = withholder(told);
+  let asked = 0;
+  const { push, failed } = receiver(folder.path, { decide: async () => ++asked > 0 });
+  expect(await push(peer, told.offer)).toBe('failed');
+  expect([failed, asked, await readdir(folder.path)]).toEqual([['integrity'], 0, []]);
+});
+
+test.each([{ size: 4 }, { files: 2 }])('nor about a folder that is not as it is offered: %o', async (lie) => {
+  await using folder = await TemporaryFolder.make();
+  const told = folderOf(manyFiles(1), lie);
+  // The last chunk is one behind the manifest, which has one.
+  const { peer } = withholder({ ...told, offer: { ...told.offer, manifestSize: 2 * CHUNK_BYTES } });
+  let asked = 0;
+  const { push, failed } = receiver(folder.path, { decide: async () => ++asked > 0 });
+  expect(await push(peer, told.offer)).toBe('failed');
+  expect([failed, asked, await readdir(folder.path)]).toEqual([['integrity'], 0, []]);
+});
+
+test('who is accepted has a large folder taken at once, whose manifest is fetched once', async () => {
+  await using folder = await TemporaryFolder.make();
+  const told = folderOf(manyFiles(5_000));
+  const { peer, given } = withholder(told);
+  let asked = 0;
+  const { push, stop, one } = receiver(folder.path, {
+    accepts: () => true,
+    decide: async () => ++asked > 0,
+  });
+  expect(await push(peer, told.offer)).toBe('taking');
+  // All but the last chunk.
+  await expect.poll(() => given.bytes).toBeGreaterThan(told.offer.manifestSize - CHUNK_BYTES);
+  stop.abort();
+  await expect.poll(() => one.pushes[0]?.state).toBe('failed');
+  expect(given.bytes).toBeLessThan(told.offer.manifestSize + CHUNK_BYTES);
+  expect([asked, await readdir(folder.path)]).toEqual([0, [expect.stringContaining('partial')]]); // it goes on there
+});
+
 const CHUNKS = 12;
 const CONTENT = patterned(CHUNKS * CHUNK_BYTES);
 
@@ -127,6 +264,33 @@ async function pusher(folder: string, chunks: number) {
   const peer = { name: 'ann', publicKey: 'UDP-KEY', ask } as unknown as RemotePeer;
   return { into, shelf, offer, given, peer };
 }
+
+test.each([0, 3])(
+  'a folder of %i files that is asked about is shown whole, and then taken',
+  async (count) => {
+    await using folder = await TemporaryFolder.make();
+    const tree = Object.fromEntries(Array.from({ length: count }, (_, i) => [`${i}`, `${i}`]));
+    await plant(join(folder.path, 'gift'), tree);
+    const { into, shelf, peer } = await pusher(folder.path, 100);
+    const { offer } = await shelf.add(join(folder.path, 'gift'));
+    const shown: string[] = [];
+    const { push, one } = receiver(into, {
+      decide: async ({ entries, hasMore }) => {
+        shown.push(
+          ...(await all(entries)).map(({ path }) => path),
+          String(hasMore),
+          ...(await readdir(into)),
+        );
+        return true;
+      },
+    });
+    await push(peer, offer);
+    await expect.poll(() => one.pushes[0]?.state).toBe('done');
+    expect(shown).toEqual([...Object.keys(tree), 'false']);
+    expect(await described(join(into, 'gift'))).toEqual(await described(join(folder.path, 'gift')));
+    await shelf.close();
+  },
+);
 
 test('a push that is taken pauses, goes on with what came, and tells each change', async () => {
   await using folder = await TemporaryFolder.make();

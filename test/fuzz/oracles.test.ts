@@ -292,17 +292,17 @@ const FAULTS: readonly (Mutation & { readonly target: string; readonly fault: st
   },
   {
     target: 'pushes',
-    fault: 'what the disk has no room for leaves something',
-    file: 'src/files/download.ts',
-    from: 'await (partial.isNew ? partial.remove() : partial.close());',
-    to: 'await partial.close();',
+    fault: 'something is on the disk before anybody is asked',
+    file: 'src/sharing/incoming-push.ts',
+    from: 'await Download.refuseTooLarge({ offer, into });',
+    to: "await (await Download.open({ offer, into, conflict: 'rename' })).suspend();",
   },
   {
     target: 'pushes',
     fault: 'nobody is asked before it is fetched',
     file: 'src/sharing/incoming-push.ts',
-    from: 'await this.#fetch(listing(asked));',
-    to: 'await this.#fetch(asked);',
+    from: 'if (accepts?.(peer, offer)) return true;',
+    to: 'await this.#fetch(await this.#open());',
   },
   {
     target: 'pushes',

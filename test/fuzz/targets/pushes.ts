@@ -503,6 +503,8 @@ class Scene {
         'a file of its owner is another one',
       );
     for (const name of this.#disk.names) {
+      const id = /partial-([0-9a-f]{64})/.exec(name)?.[1];
+      check(id === undefined || this.#wanted.has(id), `${name} is there, and nobody wants it`);
       const isOurs = ['', 'note.txt', 'into', 'into/note.txt'].includes(name);
       check(isOurs || name.startsWith('into/'), `${name} is outside of where pushes go`);
       if (isOurs || name.startsWith('into/.udp-tool-partial-')) continue;

@@ -45,14 +45,15 @@ export class Incoming {
 
   /** What is in a folder that is asked about. @throws as {@link answer} */
   async contents(id: number): Promise<ContentsView> {
+    const { pushed } = this.#question(id);
     const entries: ManifestEntry[] = [];
-    let more = 0;
-    let moreExecutable = 0;
-    for await (const entry of this.#question(id).pushed.entries) {
+    let count = 0;
+    let executable = 0;
+    for await (const entry of pushed.entries) {
       if (entries.length < MAX_LISTED) entries.push(entry);
       else {
-        more++;
-        if (entry.kind === 'file' && entry.isExecutable) moreExecutable++;
+        count++;
+        if (entry.kind === 'file' && entry.isExecutable) executable++;
       }
     }
     return {
@@ -61,8 +62,7 @@ export class Incoming {
         size: entry.kind === 'file' ? entry.size : null,
         isExecutable: entry.kind === 'file' && entry.isExecutable,
       })),
-      more,
-      moreExecutable,
+      more: pushed.hasMore ? null : { count, executable },
     };
   }
 

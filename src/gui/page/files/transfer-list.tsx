@@ -127,10 +127,16 @@ function Contents({ id }: { id: number }): JSX.Element {
               <span class="soft number">{size !== null && bytes(size)}</span>
             </li>
           ))}
-          {contents.more > 0 && (
+          {contents.more === null ? (
             <li>
-              and {contents.more} more, of which {contents.moreExecutable} can be run
+              and more, whether it can be run or not: the list is too long to look at before it is taken
             </li>
+          ) : (
+            contents.more.count > 0 && (
+              <li>
+                and {contents.more.count} more, of which {contents.more.executable} can be run
+              </li>
+            )
           )}
         </ul>
       )}
