@@ -370,6 +370,46 @@ describe('roaming', () => {
     expect(result.outcome).not.toBeNull();
   });
 
+  test('a path response proves no address but the one that it comes from', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    const thief = { ip: '10.6.6.6', port: 666 };
+    let stray = 0;
+    network.intercept = (flight) => {
+      // He hands the client what goes to him.
+      if (flight.to.ip === thief.ip) return [{ ...flight, to: client.address }];
+      if (flight.from.ip !== client.address.ip || stray === 0) return [flight];
+      stray--;
+      return [{ ...flight, from: thief }];
+    };
+    const [session] = server.peer().inbound;
+    for (const text of ['y', 'z']) {
+      stray = 1;
+      const result = client.request('echo', [text]);
+      network.run(20);
+      expect(stray).toBe(0);
+      expect(session?.paths.current).toEqual(client.address);
+      network.run(SECOND);
+      expect(result.outcome).toMatchObject({ ok: true });
+    }
+  });
+
+  test('a HELLO that the network copied costs its session nothing: its path is proved', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    network.intercept = (flight) => {
+      // The copy comes shortly before the OPEN.
+      if (isHello(flight)) network.at(network.now + 50, () => network.inject(flight));
+      return [flight];
+    };
+    client.request('echo', ['x']);
+    network.run(60);
+    const [session] = server.peer().inbound;
+    expect(session?.paths.currentValidated).toBe(true);
+  });
+
   test('an OPEN from another address than its HELLO: answered, three bytes for one until the path is proved', () => {
     const network = new VirtualNetwork(1, { delayMs: 20 });
     const big = { ...launch, name: 'big', idempotent: true, args: [], run: () => 'x'.repeat(30_000) };
