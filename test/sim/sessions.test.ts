@@ -215,6 +215,27 @@ describe('handshake', () => {
     expect(result.outcome).toMatchObject({ ok: true });
     expect(server.machine.endpoint.sessionCount).toBeGreaterThan(0);
   });
+
+  test('a HELLO is replaced after 30 s, and until then sent again as it is', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client } = pair(network, { commands: [echo] });
+    const sent: { at: number; hello: string }[] = [];
+    network.intercept = ({ datagram }) => {
+      sent.push({ at: network.now, hello: Buffer.from(datagram).toString('hex') });
+      return [];
+    };
+    client.request('echo', ['x'], 2 * MINUTE);
+    network.run(2 * MINUTE);
+    const first = new Map<string, number>();
+    for (const { at, hello } of sent) {
+      if (!first.has(hello)) first.set(hello, at);
+      expect(at - (first.get(hello) as number)).toBeLessThan(30 * SECOND);
+    }
+    expect(first.size).toBeGreaterThan(2);
+    const begun = [...first.values()];
+    for (const [i, at] of begun.slice(1).entries())
+      expect(at - (begun[i] as number)).toBeGreaterThanOrEqual(30 * SECOND);
+  });
 });
 
 describe('the life of a session', () => {
@@ -464,5 +485,21 @@ describe('removing a peer', () => {
     network.run(6 * SECOND);
     expect(result.outcome).toMatchObject({ ok: false, error: { code: 'no-answer' } });
     expect(network.sent.filter(({ from }) => from.ip === server.address.ip)).toHaveLength(0);
+  });
+
+  test('ends its handshakes and trials: nothing more is said to it', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    const nowhere = { ip: '192.168.2.99', port: 9999 };
+    client.request('echo', ['x'], MINUTE);
+    client.machine.endpoint.tryPath(client.peer(), [nowhere], network.now);
+    network.run(7); // the CHALLENGE is on its way
+    expect(server.machine.endpoint.drops['unknown-tag']).toBe(0);
+    client.machine.removePeer(client.peer(), network.now);
+    const { datagrams } = network;
+    network.run(MINUTE);
+    expect(network.datagrams).toBe(datagrams);
+    expect(client.machine.endpoint.drops['unknown-hello']).toBe(1);
+    expect(client.machine.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
   });
 });
