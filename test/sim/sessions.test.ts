@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Session } from '../../src/session/session.ts';
 import { echo, launch } from '../support/commands.ts';
 import { seeds } from '../support/prng.ts';
 import { type Flight, pair, VirtualNetwork } from '../support/virtual-network.ts';
@@ -238,7 +239,61 @@ describe('handshake', () => {
   });
 });
 
+/** As if it had sent so many datagrams. */
+function spend(session: Session | undefined, sent: number): void {
+  if (session === undefined) throw new Error('there is a session');
+  Object.defineProperty(session, 'sent', { value: sent, configurable: true });
+}
+
 describe('the life of a session', () => {
+  test.each([
+    ['a session goes on', '2^32 - 1', 2 ** 32 - 1, 0],
+    ['another is begun', '2^32', 2 ** 32, 1],
+  ])('%s after %s datagrams', (_what, _count, sent, handshakes) => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    network.record = true;
+    const { current } = client.peer();
+    spend(current ?? undefined, sent);
+    const result = client.request('echo', ['y']);
+    network.run(SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(network.sent.filter(isHello)).toHaveLength(handshakes);
+    expect(client.peer().current !== current).toBe(handshakes > 0);
+  });
+
+  test.each(['client', 'server'] as const)(
+    'without a new handshake the %s sends nothing at counter 2^48, and takes nothing',
+    (side) => {
+      const network = new VirtualNetwork(1, { delayMs: 20 });
+      const hosts = pair(network, { commands: [echo] });
+      const { client, server } = hosts;
+      client.request('echo', ['x']);
+      network.run(SECOND);
+      network.intercept = (flight) => (isHello(flight) ? [] : [flight]);
+      network.record = true;
+      const [inbound] = server.peer().inbound;
+      const session = side === 'client' ? client.peer().current : inbound;
+      spend(session ?? undefined, 2 ** 48 - 1);
+      const last = client.request('echo', ['last']);
+      network.run(100);
+      expect(last.outcome).toMatchObject({ ok: true });
+      const reply = network.sent.findLast(({ to }) => to === hosts[side].address) as Flight;
+      network.sent.length = 0;
+      spend(session ?? undefined, 2 ** 48);
+      client.request('echo', ['one more']);
+      network.run(5 * SECOND);
+      const sent = network.sent.filter(({ from }) => from === hosts[side].address);
+      expect(sent.every(isHello)).toBe(true);
+      const { endpoint } = hosts[side].machine;
+      const { expired } = endpoint.drops;
+      hosts[side].machine.receive(reply.datagram, reply.from, network.now);
+      expect(endpoint.drops.expired).toBe(expired + 1);
+    },
+  );
+
   test('asked once a minute for a day: rekeyed every hour, and never late', () => {
     const network = new VirtualNetwork(1, { delayMs: 20 });
     network.record = true;
