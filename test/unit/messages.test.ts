@@ -61,15 +61,17 @@ describe('the outbox', () => {
     const store = new MessageStore(folder.path, own);
     await store.queue(pi, 'for pi');
     await store.queue(pi, 'also for pi');
+    await store.queue(pi, 'under another id');
     const outbox = join(folder.path, 'outbox');
-    const [first, second] = (await readdir(outbox)).sort() as [string, string];
+    const [first, second, third] = (await readdir(outbox)).sort() as [string, string, string];
     await rename(join(outbox, first), join(outbox, first.replace(pi.toString(), mac.toString())));
+    await rename(join(outbox, third), join(outbox, third.replace(/[0-9a-f]{32}/, '0'.repeat(32))));
     const bytes = await readFile(join(outbox, second));
     bytes[30] = (bytes[30] as number) ^ 1;
     await writeFile(join(outbox, second), bytes);
     await writeFile(join(outbox, 'README'), 'not ours');
     expect([await store.waiting(mac), await store.waiting(pi)]).toEqual([[], []]);
-    expect(await store.unreadable()).toBe(2);
+    expect(await store.unreadable()).toBe(3);
   });
 
   test('refuses what is no message', async () => {
