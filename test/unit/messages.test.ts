@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { generateKeyPair, MAX_TEXT_BYTES, type Message, MessageStore } from '../../src/index.ts';
-import { PART_BYTES, partsOf } from '../../src/messages/commands.ts';
+import { messageCommands, PART_BYTES, partsOf } from '../../src/messages/commands.ts';
 import { fetchMail } from '../../src/messages/delivery.ts';
 import { MAX_WAITING, MAX_WAITING_BYTES } from '../../src/messages/message-store.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
@@ -28,6 +28,53 @@ describe('the parts of a text', () => {
         expect(parts.every((part) => Buffer.byteLength(part) <= PART_BYTES)).toBe(true);
       }),
     );
+  });
+});
+
+describe('the command msg', () => {
+  /** What a store is given, and what each peer is answered. */
+  function msgOf(receive: (message: Message) => Promise<'new' | 'known'>) {
+    const [msg] = messageCommands({ store: { receive } as unknown as MessageStore });
+    return async (publicKey: typeof pi, args: { text: string; part?: number; parts?: number; id?: string }) =>
+      msg?.run({
+        args: { id: 'a'.repeat(32), at: 0, part: 1, parts: 1, ...args },
+        peer: { name: 'peer', publicKey },
+        signal: new AbortController().signal,
+        commands: [],
+      });
+  }
+
+  test('mixes no parts of two peers, nor of two messages', async () => {
+    const received: Message[] = [];
+    const msg = msgOf(async (message) => {
+      received.push(message);
+      return 'new';
+    });
+    expect(await msg(pi, { text: 'of ', part: 1, parts: 2 })).toBe('part');
+    expect(await msg(mac, { text: 'mac', part: 2, parts: 2 })).toBe('part');
+    expect(await msg(pi, { text: 'pi', part: 2, parts: 2 })).toBe('new');
+    expect(await msg(mac, { text: 'of ', part: 1, parts: 2 })).toBe('new');
+    expect(received.map(({ peer, text }) => [peer, text])).toEqual([
+      [pi, 'of pi'],
+      [mac, 'of mac'],
+    ]);
+    expect(await msg(pi, { text: 'old', part: 1, parts: 2 })).toBe('part');
+    expect(await msg(pi, { text: 'new', part: 2, parts: 2, id: 'b'.repeat(32) })).toBe('part');
+    expect(await msg(pi, { text: 'er', part: 2, parts: 3 })).toBe('part');
+    expect(received).toHaveLength(2);
+  });
+
+  test('takes 8 messages of a peer at a time', async () => {
+    let written = (): void => {};
+    const disk = new Promise<void>((done) => (written = done));
+    const msg = msgOf(async () => disk.then(() => 'new'));
+    const outcomes = Array.from({ length: 9 }, () =>
+      msg(pi, { text: 'x' }).catch(({ code }: { code: string }) => code),
+    );
+    const other = msg(mac, { text: 'x' });
+    written();
+    expect(await Promise.all([...outcomes, other])).toEqual([...Array(8).fill('new'), 'busy', 'new']);
+    expect(await msg(pi, { text: 'x' })).toBe('new');
   });
 });
 
