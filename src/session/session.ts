@@ -88,9 +88,7 @@ abstract class SessionBase {
   }
 
   isAlive(now: number): boolean {
-    return (
-      now < this.expiresAt && now - this.#lastReceivedAt < this.#idleMs && this.#nextCounter < COUNTER_LIMIT
-    );
+    return now < this.expiresAt && now - this.#lastReceivedAt < this.#idleMs && this.sent < COUNTER_LIMIT;
   }
 
   idleSince(): number {

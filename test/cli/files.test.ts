@@ -116,7 +116,8 @@ describe.concurrent('share, files and get', () => {
     await again.event('sharing');
     const { code, stdout } = await last.end();
     expect(code).toBe(0);
-    expect(lines(stdout).at(-1)?.['receivedBytes']).toBeLessThan(16_000_000 - 1_500_000);
+    // Of each start 500 kB, but for what was on its way to the disk when it was killed.
+    expect(lines(stdout).at(-1)?.['receivedBytes']).toBeLessThan(16_000_000 - 750_000);
     expect(sha256(await readFile(join(mac.home, 'big.bin')))).toBe(sha256(big));
     expect((await readdir(mac.home)).sort()).toEqual(['big.bin', 'key-folder']);
   });

@@ -12,13 +12,12 @@ import type { RemotePeer } from '../../src/remote-peer.ts';
 import { readQuestion } from '../../src/sharing/offer-list.ts';
 import { decodePushState } from '../../src/sharing/push-state.ts';
 import { Receiver, type ReceiverOptions } from '../../src/sharing/receiver.ts';
-import type { StreamResult } from '../../src/streams/asked-stream.ts';
 import { described, patterned, plant } from '../support/files.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
 
 const ROUTE = { process: 1n };
 
-function peerThat(ask: () => Promise<StreamResult>): RemotePeer {
+function peerThat(ask: RemotePeer['ask']): RemotePeer {
   return { name: 'mallory', publicKey: 'UDP-KEY', ask } as unknown as RemotePeer;
 }
 
@@ -371,4 +370,24 @@ test('a push that is cancelled before anybody decided is not taken', async () =>
   expect(await push(peer, offer)).toBe('refused');
   expect([one.pushes[0]?.state, await readdir(into)]).toEqual(['cancelled', []]);
   await shelf.close();
+});
+
+test('of one peer 8 pushes are taken at once, and others once one of them is over', async () => {
+  await using folder = await TemporaryFolder.make();
+  const { push, one, stop } = receiver(folder.path);
+  const ask: RemotePeer['ask'] = ({ signal }) =>
+    new Promise((done) =>
+      signal?.addEventListener('abort', () => done({ ok: false, reason: 'lost' }), { once: true }),
+    );
+  const peer = peerThat(ask);
+  const pushed = Array.from({ length: 8 }, (_, salt) => push(peer, folderOffer(salt)));
+  expect(await push(peer, folderOffer(8))).toBe('busy');
+  const other = { ...peer, publicKey: 'ANOTHER-KEY' } as unknown as RemotePeer;
+  expect(await Promise.all([push(other, folderOffer(9)), ...pushed])).toEqual(Array(9).fill('asked'));
+  one.pushes[0]?.cancel();
+  await expect.poll(() => one.pushes[0]?.state).toBe('cancelled');
+  expect(await push(peer, folderOffer(8))).toBe('asked');
+  expect(await push(peer, folderOffer(10))).toBe('busy');
+  stop.abort();
+  await expect.poll(() => readdir(folder.path)).toEqual([]);
 });

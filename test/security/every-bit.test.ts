@@ -1,13 +1,53 @@
 /**
- * Every bit of every datagram type flipped, every truncation, every reflection: nothing is answered, nothing changes,
- * and the honest go on. PROTOCOL §5.3 rule 1, §11.
+ * Every bit of every datagram type flipped, every truncation, every reflection: nothing is answered, nothing that can be
+ * seen of the receiver changes, and the honest go on. PROTOCOL §5.3 rule 1, §11. What cannot be seen, private fields,
+ * test/adversary looks at.
  */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { digest } from '../adversary/memory.ts';
 import { echo } from '../support/commands.ts';
 import { type Flight, pair, type VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
 
 const NAMES = ['', 'HELLO', 'RETRY', 'CHALLENGE', 'OPEN', 'DATA'];
+const [COOKIE_OFFSET, OPEN_BOX_OFFSET] = [24, 143];
 const ATTACKER = { ip: '10.6.6.6', port: 666 };
+
+/** All that can be seen of a host from outside its private fields, but for what it dropped. */
+function seenOf({ machine }: VirtualHost): number {
+  const { endpoint, client } = machine;
+  const peers = [...endpoint.peers];
+  const sessions = peers.flatMap(({ current, unconfirmed, inbound }) => [current, unconfirmed, ...inbound]);
+  return digest([
+    machine.nextTimeout(),
+    machine.waitingBytes(),
+    endpoint.sessionCount,
+    client.pendingCount,
+    peers,
+    peers.map(({ rtt }) => [rtt.smoothed, rtt.rto(rtt.doublings(0))]),
+    sessions.map((session) => session && [session.sent, session.idleSince(), session.remote]),
+    peers.flatMap(({ inbound }) => [...inbound].map(({ paths }) => paths.currentValidated)),
+  ]);
+}
+
+const dropsOf = ({ machine }: VirtualHost): number =>
+  Object.values(machine.endpoint.drops).reduce((sum, count) => sum + count, 0);
+
+/** Gives a datagram to its receiver: it is dropped, and nothing else happens. */
+function expectSilence(what: string, target: VirtualHost, { datagram, from }: Flight, now: number): void {
+  const [seen, drops] = [seenOf(target), dropsOf(target)];
+  target.machine.receive(datagram, from, now);
+  const answers = target.machine.drain(now).length;
+  const dropped = dropsOf(target) - drops;
+  const isChanged = seenOf(target) !== seen;
+  if (answers > 0 || dropped !== 1 || isChanged)
+    expect.fail(`${what}: ${JSON.stringify({ answers, dropped, isChanged })}`);
+}
+
+function flippedAt(datagram: Uint8Array, bit: number): Uint8Array {
+  const flipped = datagram.slice();
+  flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (0x80 >> (bit & 7));
+  return flipped;
+}
 
 /**
  * Makes one datagram of every kind that its receiver would accept if it came now.
@@ -54,7 +94,7 @@ const KINDS = [
   'HELLO to server',
   'RETRY to client',
   'CHALLENGE to client',
-  'OPEN to server',
+  'OPEN to server', // that begins a session
   'DATA to client',
   'DATA to server',
 ];
@@ -68,38 +108,25 @@ describe.each(KINDS)('%s', (kind) => {
     target = kind.endsWith('server') ? history.server : history.client;
   });
 
-  /** Gives a datagram to its receiver; what it answered, and whether anything of it changed. */
-  function deliver(datagram: Uint8Array, from = history.flight.from): { answered: number; changed: boolean } {
-    const { endpoint } = target.machine;
-    const before = [endpoint.sessionCount, target.machine.nextTimeout()];
-    target.machine.receive(datagram, from, history.network.now);
-    const answered = target.machine.drain(history.network.now).length;
-    return {
-      answered,
-      changed: before.join() !== [endpoint.sessionCount, target.machine.nextTimeout()].join(),
-    };
-  }
+  const expectSilenceAt = (what: string, datagram: Uint8Array): void =>
+    expectSilence(what, target, { ...history.flight, datagram }, history.network.now);
 
-  test('every flipped bit is met with silence', () => {
+  test('every flipped bit is met with silence, and changes nothing that can be seen', () => {
     const { datagram } = history.flight;
     for (let bit = 0; bit < datagram.length * 8; bit++) {
-      const flipped = datagram.slice();
-      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (0x80 >> (bit & 7));
-      const result = deliver(flipped);
-      if (result.answered > 0 || result.changed) expect.fail(`bit ${bit}: ${JSON.stringify(result)}`);
+      expectSilenceAt(`bit ${bit}`, flippedAt(datagram, bit));
     }
   });
 
   test('every truncation, and bytes behind it, are met with silence', () => {
     const { datagram } = history.flight;
     for (let length = 0; length < datagram.length; length++) {
-      const result = deliver(datagram.slice(0, length));
-      if (result.answered > 0 || result.changed) expect.fail(`${length} bytes: ${JSON.stringify(result)}`);
+      expectSilenceAt(`${length} bytes`, datagram.slice(0, length));
     }
     for (const extra of [1, 16, 64, 300]) {
       const longer = new Uint8Array(datagram.length + extra);
       longer.set(datagram);
-      expect(deliver(longer)).toEqual({ answered: 0, changed: false });
+      expectSilenceAt(`${extra} bytes more`, longer);
     }
   });
 
@@ -108,17 +135,17 @@ describe.each(KINDS)('%s', (kind) => {
       if (type === history.flight.datagram[0]) continue;
       const other = history.flight.datagram.slice();
       other[0] = type;
-      expect(deliver(other)).toEqual({ answered: 0, changed: false });
+      expectSilenceAt(`type ${type}`, other);
     }
   });
 
   test('reflected to whoever sent it, it is met with silence', () => {
     const { flight, network, client, server } = history;
     const sender = target === server ? client : server;
-    const before = sender.machine.endpoint.sessionCount;
+    const before = seenOf(sender);
     sender.machine.receive(flight.datagram, flight.to, network.now);
     expect(sender.machine.drain(network.now)).toHaveLength(0);
-    expect(sender.machine.endpoint.sessionCount).toBe(before);
+    expect(seenOf(sender)).toBe(before);
   });
 
   test('after all that, the original is still good, and the request is answered', () => {
@@ -129,6 +156,31 @@ describe.each(KINDS)('%s', (kind) => {
     network.run(5_000);
     expect(result.outcome).toMatchObject({ ok: true, value: 'alive' });
   });
+});
+
+test('an OPEN for a live session: its cookie and first box, 119 bytes, are not looked at, and every other bit is', () => {
+  const network = new VirtualNetwork(11, { delayMs: 1 });
+  const { client, server } = pair(network, { commands: [echo] });
+  const opens: Flight[] = [];
+  network.intercept = (flight) => {
+    if (kindOf(flight, server) === 'OPEN to server') opens.push(flight);
+    return kindOf(flight, server) === 'DATA to client' || opens.length > 1 ? [] : [flight];
+  };
+  client.request('echo', ['x'], 10_000);
+  network.run(1_500);
+  const [first, again] = opens as [Flight, Flight];
+  expect(again.datagram).not.toEqual(first.datagram);
+  const { datagram, from } = again;
+  const ignored = datagram.slice();
+  for (let bit = 0; bit < datagram.length * 8; bit++) {
+    const isIgnored = bit >> 3 >= COOKIE_OFFSET && bit >> 3 < OPEN_BOX_OFFSET;
+    if (isIgnored) ignored.set(flippedAt(ignored, bit));
+    else expectSilence(`bit ${bit}`, server, { ...again, datagram: flippedAt(datagram, bit) }, network.now);
+  }
+  const drops = dropsOf(server);
+  server.machine.receive(ignored, from, network.now);
+  expect(dropsOf(server)).toBe(drops);
+  expect(server.machine.drain(network.now)).toHaveLength(1);
 });
 
 describe('garbage', () => {

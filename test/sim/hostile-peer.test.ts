@@ -357,4 +357,19 @@ describe('a hostile peer that is trusted', () => {
     expect(server.machine.drain(network.now)).toHaveLength(0);
     expect(server.machine.endpoint.drops['bad-source']).toBe(1);
   });
+
+  test('cannot answer a request in a session that it began itself', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo], executionMs: () => 2 * SECOND });
+    server.machine.endpoint.setAddresses(server.peer(), [client.address]);
+    const result = client.request('echo', ['true']);
+    server.request('none');
+    network.run(SECOND);
+    const [session] = server.machine.endpoint.sessionsTo(server.peer(), network.now);
+    if (session === undefined) throw new Error('there is a session');
+    const forged = encodeMessage({ type: MessageType.RESPONSE, lane: 0, id: 1, value: 'forged' });
+    server.machine.endpoint.send(session, forged);
+    network.run(2 * SECOND);
+    expect(result.outcome).toMatchObject({ ok: true, value: 'true' });
+  });
 });

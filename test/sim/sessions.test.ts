@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Session } from '../../src/session/session.ts';
 import { echo, launch } from '../support/commands.ts';
 import { seeds } from '../support/prng.ts';
 import { type Flight, pair, VirtualNetwork } from '../support/virtual-network.ts';
@@ -215,9 +216,84 @@ describe('handshake', () => {
     expect(result.outcome).toMatchObject({ ok: true });
     expect(server.machine.endpoint.sessionCount).toBeGreaterThan(0);
   });
+
+  test('a HELLO is replaced after 30 s, and until then sent again as it is', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client } = pair(network, { commands: [echo] });
+    const sent: { at: number; hello: string }[] = [];
+    network.intercept = ({ datagram }) => {
+      sent.push({ at: network.now, hello: Buffer.from(datagram).toString('hex') });
+      return [];
+    };
+    client.request('echo', ['x'], 2 * MINUTE);
+    network.run(2 * MINUTE);
+    const first = new Map<string, number>();
+    for (const { at, hello } of sent) {
+      if (!first.has(hello)) first.set(hello, at);
+      expect(at - (first.get(hello) as number)).toBeLessThan(30 * SECOND);
+    }
+    expect(first.size).toBeGreaterThan(2);
+    const begun = [...first.values()];
+    for (const [i, at] of begun.slice(1).entries())
+      expect(at - (begun[i] as number)).toBeGreaterThanOrEqual(30 * SECOND);
+  });
 });
 
+/** As if it had sent so many datagrams. */
+function spend(session: Session | undefined, sent: number): void {
+  if (session === undefined) throw new Error('there is a session');
+  Object.defineProperty(session, 'sent', { value: sent, configurable: true });
+}
+
 describe('the life of a session', () => {
+  test.each([
+    ['a session goes on', '2^32 - 1', 2 ** 32 - 1, 0],
+    ['another is begun', '2^32', 2 ** 32, 1],
+  ])('%s after %s datagrams', (_what, _count, sent, handshakes) => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    network.record = true;
+    const { current } = client.peer();
+    spend(current ?? undefined, sent);
+    const result = client.request('echo', ['y']);
+    network.run(SECOND);
+    expect(result.outcome).toMatchObject({ ok: true });
+    expect(network.sent.filter(isHello)).toHaveLength(handshakes);
+    expect(client.peer().current !== current).toBe(handshakes > 0);
+  });
+
+  test.each(['client', 'server'] as const)(
+    'without a new handshake the %s sends nothing at counter 2^48, and takes nothing',
+    (side) => {
+      const network = new VirtualNetwork(1, { delayMs: 20 });
+      const hosts = pair(network, { commands: [echo] });
+      const { client, server } = hosts;
+      client.request('echo', ['x']);
+      network.run(SECOND);
+      network.intercept = (flight) => (isHello(flight) ? [] : [flight]);
+      network.record = true;
+      const [inbound] = server.peer().inbound;
+      const session = side === 'client' ? client.peer().current : inbound;
+      spend(session ?? undefined, 2 ** 48 - 1);
+      const last = client.request('echo', ['last']);
+      network.run(100);
+      expect(last.outcome).toMatchObject({ ok: true });
+      const reply = network.sent.findLast(({ to }) => to === hosts[side].address) as Flight;
+      network.sent.length = 0;
+      spend(session ?? undefined, 2 ** 48);
+      client.request('echo', ['one more']);
+      network.run(5 * SECOND);
+      const sent = network.sent.filter(({ from }) => from === hosts[side].address);
+      expect(sent.every(isHello)).toBe(true);
+      const { endpoint } = hosts[side].machine;
+      const { expired } = endpoint.drops;
+      hosts[side].machine.receive(reply.datagram, reply.from, network.now);
+      expect(endpoint.drops.expired).toBe(expired + 1);
+    },
+  );
+
   test('asked once a minute for a day: rekeyed every hour, and never late', () => {
     const network = new VirtualNetwork(1, { delayMs: 20 });
     network.record = true;
@@ -370,6 +446,46 @@ describe('roaming', () => {
     expect(result.outcome).not.toBeNull();
   });
 
+  test('a path response proves no address but the one that it comes from', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    client.request('echo', ['x']);
+    network.run(SECOND);
+    const thief = { ip: '10.6.6.6', port: 666 };
+    let stray = 0;
+    network.intercept = (flight) => {
+      // He hands the client what goes to him.
+      if (flight.to.ip === thief.ip) return [{ ...flight, to: client.address }];
+      if (flight.from.ip !== client.address.ip || stray === 0) return [flight];
+      stray--;
+      return [{ ...flight, from: thief }];
+    };
+    const [session] = server.peer().inbound;
+    for (const text of ['y', 'z']) {
+      stray = 1;
+      const result = client.request('echo', [text]);
+      network.run(20);
+      expect(stray).toBe(0);
+      expect(session?.paths.current).toEqual(client.address);
+      network.run(SECOND);
+      expect(result.outcome).toMatchObject({ ok: true });
+    }
+  });
+
+  test('a HELLO that the network copied costs its session nothing: its path is proved', () => {
+    const network = new VirtualNetwork(1, { delayMs: 20 });
+    const { client, server } = pair(network, { commands: [echo] });
+    network.intercept = (flight) => {
+      // The copy comes shortly before the OPEN.
+      if (isHello(flight)) network.at(network.now + 50, () => network.inject(flight));
+      return [flight];
+    };
+    client.request('echo', ['x']);
+    network.run(60);
+    const [session] = server.peer().inbound;
+    expect(session?.paths.currentValidated).toBe(true);
+  });
+
   test('an OPEN from another address than its HELLO: answered, three bytes for one until the path is proved', () => {
     const network = new VirtualNetwork(1, { delayMs: 20 });
     const big = { ...launch, name: 'big', idempotent: true, args: [], run: () => 'x'.repeat(30_000) };
@@ -424,5 +540,21 @@ describe('removing a peer', () => {
     network.run(6 * SECOND);
     expect(result.outcome).toMatchObject({ ok: false, error: { code: 'no-answer' } });
     expect(network.sent.filter(({ from }) => from.ip === server.address.ip)).toHaveLength(0);
+  });
+
+  test('ends its handshakes and trials: nothing more is said to it', () => {
+    const network = new VirtualNetwork(1, { delayMs: 5 });
+    const { client, server } = pair(network, { commands: [echo] });
+    const nowhere = { ip: '192.168.2.99', port: 9999 };
+    client.request('echo', ['x'], MINUTE);
+    client.machine.endpoint.tryPath(client.peer(), [nowhere], network.now);
+    network.run(7); // the CHALLENGE is on its way
+    expect(server.machine.endpoint.drops['unknown-tag']).toBe(0);
+    client.machine.removePeer(client.peer(), network.now);
+    const { datagrams } = network;
+    network.run(MINUTE);
+    expect(network.datagrams).toBe(datagrams);
+    expect(client.machine.endpoint.drops['unknown-hello']).toBe(1);
+    expect(client.machine.nextTimeout()).toBe(Number.POSITIVE_INFINITY);
   });
 });

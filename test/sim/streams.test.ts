@@ -9,9 +9,11 @@ import {
 } from '../../src/streams/constants.ts';
 import type { StreamAsk } from '../../src/streams/stream-machine.ts';
 import { echo } from '../support/commands.ts';
-import { type LinkOptions, pair, type VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
+import { Onlooker } from '../support/onlooker.ts';
+import { type LinkOptions, pair, VirtualHost, VirtualNetwork } from '../support/virtual-network.ts';
 
 const CHUNK = 128 * 1024;
+const HELLO = 1;
 
 /** Bytes that tell which they are. */
 function content(length: number, salt = 0): Uint8Array {
@@ -105,6 +107,32 @@ describe('what is asked for comes', () => {
     network.run(500);
     expect(asked.result).toEqual({ ok: false, reason: 'refused', code: 'unknown' });
   });
+});
+
+test('nothing of a stream goes to an address that is not proved', () => {
+  const network = new VirtualNetwork(1, { delayMs: 10 });
+  const [onServer, onClient] = [new Onlooker(), new Onlooker()];
+  const server = new VirtualHost(network, { ip: '192.168.2.3', onAsk: give, tap: onServer });
+  const client = new VirtualHost(network, { ip: '192.168.2.1', tap: onClient });
+  server.trust(client);
+  client.trust(server, [server.address]);
+  // Behind a NAT that gives its session another port than its HELLO had; and its path responses get lost.
+  const outside = { ip: '203.0.113.9', port: 5_353 };
+  let isProvable = false;
+  network.intercept = (flight) => {
+    if (flight.to.ip === outside.ip) return [{ ...flight, to: client.address }];
+    if (flight.from.ip === server.address.ip || flight.datagram[0] === HELLO) return [flight];
+    const isProof = onClient.names('sent').at(-1)?.includes('PATH_RESPONSE');
+    return isProof && !isProvable ? [] : [{ ...flight, from: outside }];
+  };
+  const sent = (): boolean => onServer.names('sent').some((names) => /STREAM|LAST/.test(names));
+  ask(client, network, ['bytes', 2_000, 3]);
+  network.run(4_000);
+  expect(onServer.names('received').some((names) => names.includes('ASK'))).toBe(true);
+  expect(sent()).toBe(false);
+  isProvable = true;
+  network.run(1_000);
+  expect(sent()).toBe(true);
 });
 
 describe('what is not given', () => {

@@ -5,7 +5,7 @@ import { type Command, defineCommand, generateKeyPair, UdpToolError } from '../.
 import { RemotePeer } from '../../src/remote-peer.ts';
 import { parseArguments } from '../../src/rpc/command.ts';
 import { random } from '../../src/transport/random.ts';
-import { FORGOTTEN_AFTER_MS, HEARTBEAT_MS, NEXT, WATCH } from '../../src/watching/polls.ts';
+import { FORGOTTEN_AFTER_MS, HEARTBEAT_MS, NEXT, UNWATCH, WATCH } from '../../src/watching/polls.ts';
 import { type WatchEvent, watch } from '../../src/watching/watch.ts';
 import { MAX_WATCHES_PER_PEER } from '../../src/watching/watches.ts';
 import type { CborValue } from '../../src/wire/cbor.ts';
@@ -14,9 +14,8 @@ import { Prng, seeds } from '../support/prng.ts';
 
 type Ask = Parameters<typeof watch>[0];
 
-/** A server that can be restarted, and the requests of one client to it: each is executed at most once. */
-class Requests {
-  readonly mac = new RemotePeer({ name: 'mac', publicKey: generateKeyPair().publicKey }, undefined, {
+function peerCalled(name: string): RemotePeer {
+  return new RemotePeer({ name, publicKey: generateKeyPair().publicKey }, undefined, {
     resolve: () => expect.fail(),
     request: () => expect.fail(),
     probe: () => expect.fail(),
@@ -30,6 +29,11 @@ class Requests {
     path: () => null,
     suggest: () => expect.fail(),
   });
+}
+
+/** A server that can be restarted, and the requests of its clients to it: each is executed at most once. */
+class Requests {
+  readonly mac = peerCalled('mac');
   runner: CommandRunner;
   polls = 0;
   /** Of the way there and of the way back, in ms; undefined: that way never works. */
@@ -52,7 +56,9 @@ class Requests {
     return runner;
   }
 
-  readonly ask: Ask = (name, args, { timeoutMs, signal }) => {
+  readonly ask: Ask = (...question) => this.askAs(this.mac, ...question);
+
+  askAs(peer: RemotePeer, ...[name, args, { timeoutMs, signal }]: Parameters<Ask>): ReturnType<Ask> {
     if (name === NEXT) this.polls++;
     const process = this.#process;
     return new Promise((done, fail) => {
@@ -75,7 +81,7 @@ class Requests {
       const restart = (): void => travel(unknown);
       travel(() => {
         if (process !== this.#process) return unknown();
-        const command = this.runner.command(this.mac, name);
+        const command = this.runner.command(peer, name);
         if (command === undefined) return settle(() => fail(new UdpToolError('unknown-command', 'unknown')));
         let parsed: Record<string, CborValue>;
         try {
@@ -84,12 +90,12 @@ class Requests {
           return settle(() => fail(error));
         }
         process.signal.addEventListener('abort', restart);
-        this.runner.run(command, parsed, this.mac, (result) =>
+        this.runner.run(command, parsed, peer, (result) =>
           travel(() => settle(() => (result.ok ? done({ value: result.value }) : fail(result.error)))),
         );
       });
     });
-  };
+  }
 }
 
 const PATIENT = { timeoutMs: 60_000 };
@@ -565,6 +571,16 @@ describe('the watched side', () => {
     const before = requests.polls;
     await vi.advanceTimersByTimeAsync(60_000);
     expect(requests.polls - before).toBeLessThanOrEqual((8 * 60_000) / HEARTBEAT_MS);
+  });
+
+  test('lets nobody poll or end what another peer watches', async () => {
+    const requests = new Requests([counting]);
+    const pi = peerCalled('pi');
+    const question = { timeoutMs: 60_000, signal: new AbortController().signal };
+    const { value: id } = await settled(requests.ask(WATCH, [0, 'counting', []], question));
+    expect(await settled(requests.askAs(pi, NEXT, [id, 0, []], question))).toEqual({ value: null });
+    expect(await settled(requests.askAs(pi, UNWATCH, [id], question))).toEqual({ value: null });
+    expect(await settled(requests.ask(NEXT, [id, 0, []], question))).toEqual({ value: [1, 0, 1] });
   });
 
   test('lets one peer watch so much and no more', async () => {

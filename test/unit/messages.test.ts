@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { generateKeyPair, MAX_TEXT_BYTES, type Message, MessageStore } from '../../src/index.ts';
-import { PART_BYTES, partsOf } from '../../src/messages/commands.ts';
+import { messageCommands, PART_BYTES, partsOf } from '../../src/messages/commands.ts';
 import { fetchMail } from '../../src/messages/delivery.ts';
 import { MAX_WAITING, MAX_WAITING_BYTES } from '../../src/messages/message-store.ts';
 import { TemporaryFolder } from '../support/temporary-folder.ts';
@@ -28,6 +28,53 @@ describe('the parts of a text', () => {
         expect(parts.every((part) => Buffer.byteLength(part) <= PART_BYTES)).toBe(true);
       }),
     );
+  });
+});
+
+describe('the command msg', () => {
+  /** What a store is given, and what each peer is answered. */
+  function msgOf(receive: (message: Message) => Promise<'new' | 'known'>) {
+    const [msg] = messageCommands({ store: { receive } as unknown as MessageStore });
+    return async (publicKey: typeof pi, args: { text: string; part?: number; parts?: number; id?: string }) =>
+      msg?.run({
+        args: { id: 'a'.repeat(32), at: 0, part: 1, parts: 1, ...args },
+        peer: { name: 'peer', publicKey },
+        signal: new AbortController().signal,
+        commands: [],
+      });
+  }
+
+  test('mixes no parts of two peers, nor of two messages', async () => {
+    const received: Message[] = [];
+    const msg = msgOf(async (message) => {
+      received.push(message);
+      return 'new';
+    });
+    expect(await msg(pi, { text: 'of ', part: 1, parts: 2 })).toBe('part');
+    expect(await msg(mac, { text: 'mac', part: 2, parts: 2 })).toBe('part');
+    expect(await msg(pi, { text: 'pi', part: 2, parts: 2 })).toBe('new');
+    expect(await msg(mac, { text: 'of ', part: 1, parts: 2 })).toBe('new');
+    expect(received.map(({ peer, text }) => [peer, text])).toEqual([
+      [pi, 'of pi'],
+      [mac, 'of mac'],
+    ]);
+    expect(await msg(pi, { text: 'old', part: 1, parts: 2 })).toBe('part');
+    expect(await msg(pi, { text: 'new', part: 2, parts: 2, id: 'b'.repeat(32) })).toBe('part');
+    expect(await msg(pi, { text: 'er', part: 2, parts: 3 })).toBe('part');
+    expect(received).toHaveLength(2);
+  });
+
+  test('takes 8 messages of a peer at a time', async () => {
+    let written = (): void => {};
+    const disk = new Promise<void>((done) => (written = done));
+    const msg = msgOf(async () => disk.then(() => 'new'));
+    const outcomes = Array.from({ length: 9 }, () =>
+      msg(pi, { text: 'x' }).catch(({ code }: { code: string }) => code),
+    );
+    const other = msg(mac, { text: 'x' });
+    written();
+    expect(await Promise.all([...outcomes, other])).toEqual([...Array(8).fill('new'), 'busy', 'new']);
+    expect(await msg(pi, { text: 'x' })).toBe('new');
   });
 });
 
@@ -61,15 +108,17 @@ describe('the outbox', () => {
     const store = new MessageStore(folder.path, own);
     await store.queue(pi, 'for pi');
     await store.queue(pi, 'also for pi');
+    await store.queue(pi, 'under another id');
     const outbox = join(folder.path, 'outbox');
-    const [first, second] = (await readdir(outbox)).sort() as [string, string];
+    const [first, second, third] = (await readdir(outbox)).sort() as [string, string, string];
     await rename(join(outbox, first), join(outbox, first.replace(pi.toString(), mac.toString())));
+    await rename(join(outbox, third), join(outbox, third.replace(/[0-9a-f]{32}/, '0'.repeat(32))));
     const bytes = await readFile(join(outbox, second));
     bytes[30] = (bytes[30] as number) ^ 1;
     await writeFile(join(outbox, second), bytes);
     await writeFile(join(outbox, 'README'), 'not ours');
     expect([await store.waiting(mac), await store.waiting(pi)]).toEqual([[], []]);
-    expect(await store.unreadable()).toBe(2);
+    expect(await store.unreadable()).toBe(3);
   });
 
   test('refuses what is no message', async () => {
