@@ -207,10 +207,9 @@ describe('messages', () => {
     const mail = messageCommands({ store: there }).find(({ name }) => name === 'mail');
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
-      const { signal } = new AbortController();
       const peer = { name: 'mac', publicKey: client };
       const asked = Array.from({ length: 100 }, () =>
-        mail?.run({ args: { wait: 30 }, peer, signal, commands: [] } as never),
+        mail?.run({ args: { wait: 30 }, peer, signal: new AbortController().signal, commands: [] } as never),
       );
       expect(vi.getTimerCount()).toBe(1);
       vi.advanceTimersByTime(30_000);
