@@ -120,10 +120,17 @@ export class HttpServer implements AsyncDisposable {
 
   /** A stranger's request has to be here in time, also one that was answered before its end. */
   #bound(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
     const late = setTimeout(() => {
-      if (!request.complete && this.#strangers.has(request.socket)) request.socket.destroy();
+      if (!request.complete && this.#strangers.has(socket)) socket.destroy();
+      over();
     }, this.#patienceMs).unref();
-    response.once('close', () => request.complete && clearTimeout(late));
+    const over = (): void => {
+      clearTimeout(late);
+      socket.off('close', over);
+    };
+    socket.once('close', over);
+    response.once('close', () => request.complete && over());
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
