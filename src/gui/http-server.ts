@@ -60,8 +60,8 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #actions: ReadonlyMap<string, Action>;
   readonly #uploads: ReadonlyMap<string, Upload>;
-  /** Connections by which nobody has shown the secrets of a session yet. */
-  readonly #strangers = new Set<Socket>();
+  /** Connections by which nobody has shown the secrets of a session yet, the oldest first; and what bounds the newest request. */
+  readonly #strangers = new Map<Socket, NodeJS.Timeout | undefined>();
   readonly #patienceMs: number;
   readonly #server: Server;
 
@@ -78,7 +78,7 @@ export class HttpServer implements AsyncDisposable {
         connectionsCheckingInterval: this.#patienceMs,
       },
       (request, response) => {
-        this.#bound(request, response);
+        this.#bound(request);
         void this.#answer(request, response);
       },
     );
@@ -110,27 +110,25 @@ export class HttpServer implements AsyncDisposable {
   }
 
   #admit(socket: Socket): void {
-    this.#strangers.add(socket);
-    socket.once('close', () => this.#strangers.delete(socket));
-    const [oldest] = this.#strangers;
-    if (oldest === undefined || this.#strangers.size <= MAX_STRANGERS) return;
-    this.#strangers.delete(oldest);
-    oldest.destroy();
+    socket.setMaxListeners(0); // each request that is under way
+    this.#strangers.set(socket, undefined);
+    socket.once('close', () => this.#isNoStranger(socket));
+    const [oldest] = this.#strangers.keys();
+    if (this.#strangers.size > MAX_STRANGERS) oldest?.destroy();
+  }
+
+  #isNoStranger(socket: Socket): void {
+    clearTimeout(this.#strangers.get(socket));
+    this.#strangers.delete(socket);
   }
 
   /** A stranger's request has to be here in time, also one that was answered before its end. */
-  #bound(request: IncomingMessage, response: ServerResponse): void {
+  #bound(request: IncomingMessage): void {
     const { socket } = request;
-    const late = setTimeout(() => {
-      if (!request.complete && this.#strangers.has(socket)) socket.destroy();
-      over();
-    }, this.#patienceMs).unref();
-    const over = (): void => {
-      clearTimeout(late);
-      socket.off('close', over);
-    };
-    socket.once('close', over);
-    response.once('close', () => request.complete && over());
+    if (!this.#strangers.has(socket)) return;
+    clearTimeout(this.#strangers.get(socket)); // of the request before, which is here as a whole
+    const late = setTimeout(() => request.complete || socket.destroy(), this.#patienceMs).unref();
+    this.#strangers.set(socket, late);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -193,7 +191,7 @@ export class HttpServer implements AsyncDisposable {
     }
     const secrets = this.#secretsOf(request);
     if (secrets === null || !door.isOpenTo(secrets)) throw NOT_ENTERED;
-    this.#strangers.delete(request.socket);
+    this.#isNoStranger(request.socket);
     if (!isWrite) {
       if (request.method !== 'GET' || name !== 'events')
         throw new Refusal(404, 'not-found', 'There is nothing.');
@@ -221,7 +219,7 @@ export class HttpServer implements AsyncDisposable {
     if (action === undefined) throw new Refusal(404, 'not-found', 'There is nothing.');
     if (action.isRead !== true) this.#refuseReadOnly();
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    whenGone(request, response, () => gone.abort());
     sendJson(response, 200, (await action.run(input, gone.signal)) ?? {});
   }
 
@@ -259,8 +257,9 @@ export class HttpServer implements AsyncDisposable {
   }
 
   #cookieOf({ headers }: IncomingMessage): string | undefined {
-    const cookies = (headers.cookie ?? '').split('; ').map((one) => one.split('='));
-    return cookies.find(([name]) => name === this.#cookieName)?.[1];
+    const name = `${this.#cookieName}=`;
+    const cookies = (headers.cookie ?? '').split('; ');
+    return cookies.find((one) => one.startsWith(name))?.slice(name.length);
   }
 
   /** Server-sent events (WHATWG HTML §9.2). */
@@ -276,11 +275,22 @@ export class HttpServer implements AsyncDisposable {
       if (door.isOpenTo(secrets)) response.write(':\n\n');
       else response.end();
     }, HEARTBEAT_MS).unref();
-    response.once('close', () => {
+    whenGone(request, response, () => {
       clearInterval(timer);
       stop();
     });
   }
+}
+
+/** Once: where its answer is sent, or where nobody can read it. Of one that waits for others on its connection, Node tells neither. */
+function whenGone({ socket }: IncomingMessage, response: ServerResponse, then: () => void): void {
+  const gone = (): void => {
+    response.off('close', gone);
+    socket.off('close', gone);
+    then();
+  };
+  response.once('close', gone);
+  socket.once('close', gone);
 }
 
 function cannotListen(port: number, cause: NodeJS.ErrnoException): UdpToolError {
