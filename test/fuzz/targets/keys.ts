@@ -22,7 +22,7 @@ export const keys: Target = {
   ],
   words: () => [text('udp1'), text('UDP-SECRET-KEY-1'), new Uint8Array(32), text('1')],
   maxBytes: 256,
-  work: { base: 2_000, perByte: 50 },
+  work: { base: 2_000, perByte: 100 },
   memory: { base: 8 * 1024, perByte: 16 },
   run(input) {
     const written = Buffer.from(input).toString();

@@ -83,7 +83,7 @@ function expectAddresses(addresses: readonly Address[], value: CborValue): void 
   for (const { ip, port } of usable) {
     check(port > 0, 'a port is 0');
     check(!/^(127|0|22[4-9]|23\d|24\d|25\d|169\.254)\./.test(ip), `${ip} is tried`);
-    check(!/^(fe[89ab].|ff..):|^::(1|ffff:[^:]+(:[^:]+)?)?$/.test(ip), `${ip} is tried`);
+    check(!/^(fe[89ab][0-9a-f]|ff[0-9a-f]{2}):|^::(1|ffff:[^:]+(:[^:]+)?)?$/.test(ip), `${ip} is tried`);
   }
 }
 
