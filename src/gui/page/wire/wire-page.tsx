@@ -177,8 +177,8 @@ function Both({ seen }: { seen: DatagramView }): JSX.Element {
           </p>
         )}
         {messages.map(({ name, fields }, i) => (
-          // They never change.
-          <section key={i} class="seen-message" aria-label={name}>
+          // They never change. Without a name it is no landmark: there may be several of one kind.
+          <section key={i} class="seen-message">
             <h3>{name}</h3>
             <dl class="facts">
               {Object.entries(fields).map(([field, value]) => (
