@@ -9,7 +9,6 @@ import {
   formatAddress,
   isRelayAddress,
   relayLinkOf,
-  sameAddress,
   type Transmit,
 } from '../../src/session/address.ts';
 import type { EndpointEvent } from '../../src/session/endpoint.ts';
@@ -68,6 +67,7 @@ export class IntroducedWorld extends Wire {
   readonly #introductions = new IntroductionWatch(this);
   /** HELLOs of trials, by what they are and where they went. */
   readonly #trials = new Map<string, number>();
+  readonly #proven = new WeakMap<Peer, Set<string>>();
   /** When something went to where nobody is, by who sent it, in which of its runs. */
   readonly #triedAt = new Map<string, number[]>();
   readonly #reached: (() => void)[] = [];
@@ -292,7 +292,7 @@ export class IntroducedWorld extends Wire {
 
   /** What goes to where a peer is only said to be. */
   #expectTrial(by: Host, { datagram, to, contents }: Transmit): void {
-    if (contents?.peer.addresses.some((one) => sameAddress(one, to))) return;
+    if (contents !== undefined && this.#isProven(contents.peer, to)) return;
     if (datagram[0] === DatagramType.HELLO) {
       const key = keyOf(datagram) + formatAddress(to);
       const tries = (this.#trials.get(key) ?? 0) + 1;
@@ -307,6 +307,14 @@ export class IntroducedWorld extends Wire {
     const said = contents?.messages.find(({ name }) => name !== 'INSTANCE' && name !== 'PING')?.name;
     if (said !== undefined)
       violated('trials say nothing', `${by.name} sent a ${said} to where somebody was only said to be`);
+  }
+
+  /** Whether the peer was found there; of many places the last are remembered, but a handshake that began goes on. */
+  #isProven(peer: Peer, to: Address): boolean {
+    let proven = this.#proven.get(peer);
+    if (proven === undefined) this.#proven.set(peer, (proven = new Set()));
+    for (const address of peer.addresses) proven.add(formatAddress(address));
+    return proven.has(formatAddress(to));
   }
 
   #expectForwarded({ contents }: Transmit): void {
