@@ -48,6 +48,7 @@ export async function mutantsOf(source) {
 }
 
 function walk(node, visit) {
+  if (node?.operator === 'void') return; // what esbuild writes for undefined
   if (Array.isArray(node)) for (const one of node) walk(one, visit);
   else if (typeof node?.type === 'string') {
     visit(node);

@@ -5,6 +5,7 @@ import { load as loadFuzzer } from '../fuzz/bundle.mjs';
 import { readCorpus } from '../fuzz/corpus.mjs';
 import { NotUsed } from '../support/bundle.mjs';
 
+/** Of requests; and a quarter as many where peers are introduced. */
 const SCHEDULES = 400;
 
 const [file, instead] = process.argv.slice(2);
@@ -14,7 +15,10 @@ const mutation = {
   to: await readFile(instead, 'utf8'),
 };
 const attacker = await loadUnlessUnused(loadAttacker);
-for (let seed = 1; seed <= SCHEDULES; seed++) attacker?.runSchedule(seed);
+for (let seed = 1; seed <= SCHEDULES; seed++) {
+  attacker?.runSchedule(seed);
+  if (seed % 4 === 0) attacker?.runIntroduced(seed);
+}
 const fuzzer = await loadUnlessUnused(loadFuzzer);
 for (const target of fuzzer?.targets ?? []) {
   for (const input of [...(await readCorpus(target.name)), ...target.seeds()]) await target.run(input);
