@@ -73,7 +73,7 @@ export class Initiator {
 
   /** The peer may be elsewhere: a HELLO that waits for its next time, maybe for seconds, goes there now. */
   hurry({ handshake }: Peer): void {
-    if (handshake?.session === null) handshake.nextTryAt = 0;
+    if (handshake?.session === null && handshake.tries > 0) handshake.nextTryAt = 0;
   }
 
   abandonAll(peer: Peer): void {

@@ -10,6 +10,16 @@ import { load } from './load.mjs';
 
 const REPORT_EVERY = 500;
 const LINE_EVERY = 20_000;
+const NOTHING = {
+  schedules: 0,
+  steps: 0,
+  datagrams: 0,
+  relayed: 0,
+  answered: 0,
+  worstMs: 0,
+  reads: 0,
+  readable: 0,
+};
 const KINDS = { requests: 'runSchedule', introduced: 'runIntroduced', messages: 'runMessages' };
 
 if (isMainThread) await main();
@@ -42,16 +52,7 @@ async function main() {
 function runAll(kind, { first, schedules, workers }) {
   console.log(`${kind}: seeds from ${first}, ${schedules} schedules, ${workers} workers`);
   const begun = performance.now();
-  const total = {
-    schedules: 0,
-    steps: 0,
-    datagrams: 0,
-    relayed: 0,
-    answered: 0,
-    worstMs: 0,
-    reads: 0,
-    readable: 0,
-  };
+  const total = { ...NOTHING };
   let lines = 0;
   const line = () =>
     console.log(
@@ -89,17 +90,7 @@ function runAll(kind, { first, schedules, workers }) {
 /** Every so manyth seed, from its own first one. */
 async function work({ kind, first, schedules, index, workers }) {
   const { [KINDS[kind]]: runSchedule } = await load();
-  const none = {
-    schedules: 0,
-    steps: 0,
-    datagrams: 0,
-    relayed: 0,
-    answered: 0,
-    worstMs: 0,
-    reads: 0,
-    readable: 0,
-  };
-  let counts = { ...none };
+  let counts = { ...NOTHING };
   for (let i = index; i < schedules; i += workers) {
     counts.schedules++;
     try {
@@ -118,7 +109,7 @@ async function work({ kind, first, schedules, index, workers }) {
     }
     if (counts.schedules === REPORT_EVERY) {
       parentPort.postMessage(counts);
-      counts = { ...none };
+      counts = { ...NOTHING };
     }
   }
   parentPort.postMessage(counts);

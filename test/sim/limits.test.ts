@@ -237,6 +237,21 @@ test('a server that says CLOSE to each session has handshakes follow at the rate
   expect(hellos).toBeLessThan(16 + 10 * 8);
 });
 
+test('a handshake that is held back by that rate does not begin sooner where the peer is said to be elsewhere', () => {
+  const network = new VirtualNetwork(1, { delayMs: 1 });
+  const { client, server } = pair(network, { commands: [echo] });
+  while (client.peer().starts.take(network.now));
+  const result = client.request('echo', ['x']);
+  const { endpoint } = client.machine;
+  endpoint.setAddresses(client.peer(), [server.address, { ip: '192.168.2.4', port: 9999 }]);
+  network.run(200);
+  expect(network.datagrams).toBe(0);
+  network.run(SECOND);
+  expect(result.outcome).toMatchObject({ ok: true });
+  // From its HELLO on, not from when it was asked for, nor from later.
+  expect(client.peer().rtt.smoothed).toBeCloseTo(2);
+});
+
 test('an address where nobody was seen gets three times what came from there, to the byte', () => {
   for (let length = 0; length < 2_000; length += 50) {
     const network = new VirtualNetwork(1, { delayMs: 5 });
